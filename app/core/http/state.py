@@ -1,0 +1,19 @@
+"""What the application holds for its routes, taken off `app.state` with its type."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import Request
+
+T = TypeVar("T")
+
+
+def from_state(name: str, kind: type[T]) -> Callable[[Request], T]:
+    """A dependency that gives a route `app.state.<name>`, which `create_app` or the lifespan has set."""
+
+    def take(request: Request) -> T:
+        value = getattr(request.app.state, name)
+        assert isinstance(value, kind)  # noqa: S101  a wrong one is a fault of the wiring
+        return value
+
+    return take

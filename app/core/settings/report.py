@@ -1,0 +1,51 @@
+"""The effective settings for people: what holds, where it was stated, and what it is for."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from pydantic import SecretStr
+
+from app.core.settings.base import Area
+from app.core.settings.faults import MASK
+from app.core.settings.loading import Settings
+
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s/:@]*):\S*@")
+_SECRET_IN_QUERY = re.compile(r"([?&][^\s=&]*(?:pass|secret|token|key)[^\s=&]*=)[^\s&]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting; `value` holds no secret, `source` is where it was stated or which default it is."""
+
+    variable: str
+    value: str
+    source: str
+    description: str
+
+
+def describe(settings: Settings) -> tuple[Row, ...]:
+    """Every setting in effect, area by area, with secrets and passwords in URLs masked."""
+    return tuple(
+        Row(area.variable(name), _shown(getattr(area, name)), _source(settings, area, name), field.description or "")
+        for area in settings.areas
+        for name, field in type(area).model_fields.items()
+    )
+
+
+def _source(settings: Settings, area: Area, name: str) -> str:
+    stated_in_code = "code" if name in area.model_fields_set else "default"
+    return settings.origins.get(area.variable(name), stated_in_code)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(_shown(item) for item in value)
+    text = str(value.value if isinstance(value, Enum) else value)
+    return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", text))

@@ -1,0 +1,130 @@
+"""Where the engine is opened: the pool, its time-outs, and what its errors mean."""
+
+import ssl
+import time
+from collections.abc import Mapping
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from app.core.errors import AppError
+from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.errors import DatabaseBusy, DatabaseUnreachable, translate
+
+# The server ends a slow statement itself and keeps the connection clean; the client's own deadline is for a server
+# that has stopped answering, and therefore a little later.
+_CLIENT_GRACE = 0.25  # seconds
+
+
+def open_engine(
+    address: PostgresAddress, settings: PostgresSettings, constraints: Mapping[str, type[AppError]]
+) -> AsyncEngine:
+    """An engine whose statements raise AppErrors, `constraints` naming those that stand for a constraint.
+
+    Nothing is connected yet: a database that is down at start-up makes the instance not ready, not dead.
+    """
+
+    async def connect() -> asyncpg.Connection:
+        try:
+            return await asyncpg.connect(
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password=address.password.get_secret_value() if address.password else None,
+                database=address.database,
+                ssl=_tls(settings),
+                timeout=settings.connect_timeout,
+                command_timeout=settings.statement_timeout + _CLIENT_GRACE,
+                statement_cache_size=0,  # SQLAlchemy keeps its own prepared statements
+                server_settings=_server_settings(settings),
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnreachable from error
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_max_overflow,
+        pool_timeout=settings.pool_timeout,
+        pool_recycle=settings.pool_recycle,
+        pool_use_lifo=True,  # the connections that a quiet hour does not need go stale together and are recycled
+        hide_parameters=True,
+    )
+    _translate_errors(engine, constraints)
+    _check_connections(engine, settings.pool_check_after_idle)
+    return engine
+
+
+def _translate_errors(engine: AsyncEngine, constraints: Mapping[str, type[AppError]]) -> None:
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def raise_app_error(context: ExceptionContext) -> None:
+        original = context.original_exception
+        error = translate(getattr(original, "driver_exception", None) or original, constraints)
+        if isinstance(error, DatabaseBusy) and isinstance(original, TimeoutError) and context.connection is not None:
+            # The server is not answering, so neither would it answer a polite goodbye: cut the connection, so that
+            # the pool does not wait for one.
+            driver = context.connection.connection.driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101  what `connect` returned
+            driver.terminate()
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
+        if error is not None:
+            raise error
+
+
+def _check_connections(engine: AsyncEngine, check_after_idle: float) -> None:
+    """Spares the round trip of a pre-ping at each checkout.
+
+    A server that ends a connection says so, and the driver knows by the time of the next checkout. Only a network that
+    dropped it in silence has to be asked, and does so after minutes, not between two requests.
+    """
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note_time(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def refuse_dead(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        if record.driver_connection.is_closed():
+            raise DisconnectionError
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) > check_after_idle:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception as error:
+                raise DisconnectionError from error
+
+
+def _server_settings(settings: PostgresSettings) -> dict[str, str]:
+    if settings.pgbouncer:
+        # A pooler in transaction mode refuses session settings at connect; `UnitOfWork` sets them per transaction.
+        return {}
+    return {
+        "application_name": "trellis",
+        "statement_timeout": _milliseconds(settings.statement_timeout),
+        "lock_timeout": _milliseconds(settings.lock_timeout),
+        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout),
+        "timezone": "UTC",
+        "jit": "off",  # compiling takes longer than any statement of an API runs
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def _tls(settings: PostgresSettings) -> ssl.SSLContext | bool:
+    if settings.tls in {None, "disable"}:
+        return False
+    context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    if settings.tls == "require":  # encrypted, but whoever answers is believed (libpq's meaning of the word)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

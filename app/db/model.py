@@ -1,0 +1,58 @@
+"""The base of every table."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import MetaData, func, text
+from sqlalchemy.orm import declared_attr
+from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
+
+# Names that say what they are: errors are translated by them, and migrations can drop them.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Model(SQLModel):
+    """A row with a time-ordered key (UUID version 7, RFC 9562), its times in UTC and an optimistic lock.
+
+    An UPDATE or DELETE states the `version` that was read; when another has changed the row since, it matches nothing
+    and the unit of work ends in `Stale`.
+    """
+
+    metadata: ClassVar[MetaData] = metadata
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    created_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now()})
+    updated_at: datetime = Field(
+        default_factory=now, sa_column_kwargs={"server_default": func.now(), "onupdate": now}
+    )
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+        return {"version_id_col": cls.__table__.c.version}
+
+    def apply(self, changes: BaseModel) -> None:
+        """Takes over the fields that `changes` was given, and only those."""
+        for name in changes.model_fields_set:
+            setattr(self, name, getattr(changes, name))
+
+
+class SoftDelete(SQLModel):
+    """Opt-in: a row that is deleted stays, with its time, and no query sees it any more (see `sessions`)."""
+
+    deleted_at: datetime | None = Field(default=None, index=True)

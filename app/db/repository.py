@@ -1,0 +1,111 @@
+"""The base of every repository: what all of them can be asked. A feature adds its queries, named for their meaning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic
+from uuid import UUID
+
+from sqlalchemy import bindparam, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
+from typing_extensions import TypeVar
+
+from app.core.errors import NotFound
+from app.db.model import Model, SoftDelete, now
+
+M = TypeVar("M", bound=Model)
+K = TypeVar("K", default=UUID)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M, K]):
+    """Some rows of a list, in order; `next_after` is the key after which the next page begins, None at the end."""
+
+    items: tuple[M, ...]
+    next_after: K | None
+
+
+class Repository(Generic[M, K]):
+    """The rows of one table, whose class is named by `model`; `not_found` is what a missing key means.
+
+    Reading works on a `ReadSession` too; `add` and `delete` need the session of a unit of work. Statements without a
+    shape of their own are built once for each class: building costs more than a short query runs.
+    """
+
+    model: type[M]
+    not_found: type[NotFound] = NotFound
+
+    _by_key: SelectOfScalar[M]
+    _by_keys: SelectOfScalar[M]
+    _count: SelectOfScalar[int]
+    _page: SelectOfScalar[M]
+    _page_after: SelectOfScalar[M]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        key = col(cls.model.id)
+        cls._by_key = select(cls.model).where(key == bindparam("key"))
+        cls._by_keys = select(cls.model).where(key.in_(bindparam("keys", expanding=True)))
+        cls._count = select(func.count()).select_from(cls.model)
+        cls._page = select(cls.model).order_by(key).limit(bindparam("limit"))
+        cls._page_after = cls._page.where(key > bindparam("after"))
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def get(self, key: K) -> M | None:
+        return await self.first(self._by_key, {"key": key})
+
+    async def require(self, key: K) -> M:
+        """The row with this key.
+
+        Raises:
+            NotFound: there is none; the subclass that `not_found` names.
+        """
+        row = await self.get(key)
+        if row is None:
+            raise self.not_found
+        return row
+
+    async def get_many(self, keys: Sequence[K]) -> tuple[M, ...]:
+        """The rows that exist among `keys`, in no particular order."""
+        return await self.all(self._by_keys, {"keys": list(keys)})
+
+    async def exists(self, key: K) -> bool:
+        return await self.get(key) is not None
+
+    async def count(self) -> int:
+        return (await self._session.exec(self._count)).one()
+
+    async def page(self, limit: int, after: K | None = None) -> Page[M, K]:
+        """Up to `limit` rows in the order of their keys, which is that of their creation, following `after`.
+
+        Its cost does not depend on how far into the list the page lies.
+        """
+        # One row more than asked for tells whether another page follows.
+        if after is None:
+            rows = await self.all(self._page, {"limit": limit + 1})
+        else:
+            rows = await self.all(self._page_after, {"limit": limit + 1, "after": after})
+        items = rows[:limit]
+        return Page(items, items[-1].id if len(rows) > limit else None)
+
+    async def add(self, row: M) -> M:
+        """Stores `row` at once, so that a broken constraint is raised here and not at the commit."""
+        self._session.add(row)
+        await self._session.flush()
+        return row
+
+    async def delete(self, row: M) -> None:
+        if isinstance(row, SoftDelete):
+            row.deleted_at = now()
+        else:
+            await self._session.delete(row)
+        await self._session.flush()
+
+    async def first(self, statement: SelectOfScalar[M], params: Mapping[str, object] | None = None) -> M | None:
+        return (await self._session.exec(statement, params=params)).first()
+
+    async def all(self, statement: SelectOfScalar[M], params: Mapping[str, object] | None = None) -> tuple[M, ...]:
+        return tuple((await self._session.exec(statement, params=params)).all())

@@ -1,0 +1,84 @@
+"""The application factory: `uvicorn --factory app.main:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+import app.modules
+from app import __version__
+from app.core.http import docs, health, root_page
+from app.core.http.middleware import GuardMiddleware, ReplayMiddleware, RequestMiddleware
+from app.core.http.openapi import DescribedApp
+from app.core.http.pages import Cursors
+from app.core.http.problems import install_error_handlers
+from app.core.logging import configure_logging
+from app.core.module import discover
+from app.core.settings import Settings, load_settings
+from app.wiring import open_resources
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole application, with nothing opened yet: that is the lifespan's work.
+
+    `settings` are loaded from the environment when not given.
+
+    Raises:
+        StartupRefused: the settings or a module are at fault; the message lists why.
+    """
+    modules = discover(app.modules)
+    settings = settings or load_settings([module.settings for module in modules if module.settings])
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        configure_logging(settings.log)
+        async with open_resources(settings, modules) as resources:
+            for field in fields(resources):
+                setattr(application.state, field.name, getattr(resources, field.name))
+            yield
+
+    application = DescribedApp(
+        title=settings.app.name,
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=docs.OPENAPI_URL if settings.app.docs else None,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    application.state.settings = settings
+    application.state.modules = modules
+    application.state.templates = root_page.page_templates(_ROOT / "templates")
+    application.state.cursors = Cursors(settings.app.secret_key.get_secret_value().encode())
+
+    # The last that is added is the first that a request meets.
+    application.add_middleware(ReplayMiddleware)
+    application.add_middleware(
+        GuardMiddleware, allowed_hosts=settings.app.allowed_hosts, max_body_bytes=settings.app.max_body_bytes
+    )
+    if settings.app.cors_origins:
+        application.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.app.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Location", "X-Request-ID"],
+        )
+    application.add_middleware(RequestMiddleware)
+    install_error_handlers(application)
+
+    for module in modules:
+        for router in module.routers:
+            application.include_router(router)
+    application.include_router(health.router)
+    application.include_router(root_page.router)
+    if settings.app.docs:
+        application.include_router(docs.router)
+    application.mount("/static", StaticFiles(directory=_ROOT / "static"), name="static")
+    return application

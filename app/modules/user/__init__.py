@@ -1,0 +1,3 @@
+from app.modules.user.module import module
+
+__all__ = ["module"]

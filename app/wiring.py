@@ -1,0 +1,33 @@
+"""Opens what the application stands on, in order, and closes it in reverse."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from app.core.health import Health, HealthCheck
+from app.core.module import Module
+from app.core.settings import Settings
+from app.db.local import database_address
+from app.db.sessions import Database, open_database
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What is open while the application runs; the lifespan puts each on `app.state` under its name here."""
+
+    database: Database
+    health: Health
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings, modules: Sequence[Module]) -> AsyncIterator[Resources]:
+    """Every client of the application, open until the block ends.
+
+    What is open already is closed again when a later one fails to open.
+    """
+    async with AsyncExitStack() as stack:
+        constraints = {error.constraint: error for module in modules for error in module.errors if error.constraint}
+        address = stack.enter_context(database_address(settings.postgres))
+        database = await stack.enter_async_context(open_database(address, settings.postgres, constraints))
+        checks = [HealthCheck("database", database.ping), *(check for module in modules for check in module.health_checks)]
+        yield Resources(database=database, health=Health(checks))

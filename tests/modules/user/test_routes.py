@@ -1,0 +1,185 @@
+"""The user module through its HTTP interface."""
+
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+USERS = "/api/v1/users"
+ADA = {"email": "Ada@Example.ORG", "username": "Ada", "full_name": "  Ada Lovelace "}
+
+
+async def create(client: httpx2.AsyncClient, **changes: str) -> dict[str, str]:
+    response = await client.post(USERS, json=ADA | changes)
+    assert response.status_code == 201, response.text
+    user: dict[str, str] = response.json()
+    return user
+
+
+async def test_a_created_user_is_at_its_location_in_canonical_form(client: httpx2.AsyncClient) -> None:
+    response = await client.post(USERS, json=ADA)
+
+    assert response.status_code == 201
+    user = (await client.get(response.headers["location"])).json()
+    assert user == response.json()
+    assert user.keys() == {
+        "id", "email", "username", "full_name", "is_active", "created_at", "updated_at", "version",
+    }  # fmt: skip
+    assert (user["email"], user["username"], user["full_name"]) == ("ada@example.org", "ada", "Ada Lovelace")
+    assert user["is_active"] is True
+    assert user["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "error_code"),
+    [
+        ({"email": "ADA@EXAMPLE.org", "username": "other"}, "user.email_taken"),
+        ({"email": "other@example.org", "username": "ADA"}, "user.username_taken"),
+    ],
+)
+async def test_a_duplicate_is_a_conflict_whatever_its_case(
+    client: httpx2.AsyncClient, second: dict[str, str], error_code: str
+) -> None:
+    await create(client)
+
+    response = await client.post(USERS, json=ADA | second)
+
+    assert response.status_code == 409
+    assert response.json()["error_code"] == error_code
+
+
+async def test_a_change_touches_only_the_fields_that_were_sent(client: httpx2.AsyncClient) -> None:
+    user = await create(client)
+
+    response = await client.patch(f"{USERS}/{user['id']}", json={"email": "Countess@example.org", "is_active": False})
+
+    assert response.status_code == 200
+    changed = response.json()
+    assert (changed["email"], changed["is_active"], changed["version"]) == ("countess@example.org", False, 2)
+    assert (changed["username"], changed["full_name"]) == (user["username"], user["full_name"])
+    assert changed["created_at"] == user["created_at"]
+    assert changed["updated_at"] > user["updated_at"]
+    assert (await client.get(f"{USERS}/{user['id']}")).json() == changed
+
+
+async def test_a_change_to_a_taken_address_is_a_conflict(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    other = await create(client, email="other@example.org", username="other")
+
+    response = await client.patch(f"{USERS}/{other['id']}", json={"email": "ada@example.org"})
+
+    assert response.status_code == 409
+    assert response.json()["error_code"] == "user.email_taken"
+
+
+@pytest.mark.parametrize("field", ["email", "username", "full_name", "is_active"])
+async def test_no_field_can_be_emptied(client: httpx2.AsyncClient, field: str) -> None:
+    user = await create(client)
+
+    response = await client.patch(f"{USERS}/{user['id']}", json={field: None})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"].startswith(f"body.{field}")
+
+
+async def test_a_deleted_user_is_gone(client: httpx2.AsyncClient) -> None:
+    user = await create(client)
+
+    assert (await client.delete(f"{USERS}/{user['id']}")).status_code == 204
+    assert (await client.get(f"{USERS}/{user['id']}")).status_code == 404
+    assert (await client.delete(f"{USERS}/{user['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_an_unknown_user_is_not_found(client: httpx2.AsyncClient, method: str) -> None:
+    response = await client.request(method, f"{USERS}/{uuid4()}", json={} if method == "PATCH" else None)
+
+    assert response.status_code == 404
+    assert response.json()["error_code"] == "user.not_found"
+
+
+async def test_the_list_can_be_walked_page_by_page(client: httpx2.AsyncClient) -> None:
+    created = [
+        (await create(client, email=f"{number}@example.org", username=f"user{number}"))["id"] for number in range(5)
+    ]
+
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        page = (await client.get(USERS, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        seen += [user["id"] for user in page["items"]]
+        cursor, pages = page["next_cursor"], pages + 1
+
+    assert seen == created
+    assert pages == 3
+
+
+# charter 11
+@pytest.mark.parametrize("limit", ["-1", "0", "101", "99999999999999999999", "1e3", "x", ""])
+async def test_a_limit_out_of_range_is_refused(client: httpx2.AsyncClient, limit: str) -> None:
+    response = await client.get(USERS, params={"limit": limit})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "query.limit"
+
+
+async def test_a_cursor_that_was_not_given_out_is_refused(client: httpx2.AsyncClient) -> None:
+    for number in range(2):
+        await create(client, email=f"{number}@example.org", username=f"user{number}")
+    cursor = (await client.get(USERS, params={"limit": 1})).json()["next_cursor"]
+
+    for wrong in ("", "x", "%%%", cursor[:-4], "B" + cursor[1:], cursor[:-4] + "AAAA", cursor + "=", "é" * 20):
+        response = await client.get(USERS, params={"cursor": wrong})
+        assert response.status_code == 400, wrong
+        assert response.json()["error_code"] == "invalid_cursor"
+
+
+# charter 16
+@pytest.mark.parametrize("field", ["id", "role", "is_superuser", "owner_id", "version", "created_at", "is_active"])
+async def test_a_field_that_was_not_offered_is_refused(client: httpx2.AsyncClient, field: str) -> None:
+    response = await client.post(USERS, json=ADA | {field: "1"})
+
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
+        {"field": f"body.{field}", "message": "Extra inputs are not permitted", "type": "extra_forbidden"}
+    ]
+    assert (await client.get(USERS)).json()["items"] == []
+
+
+# charter 14
+@pytest.mark.parametrize(
+    "text",
+    ["'; DROP TABLE users; --", '" OR 1=1', "%_\\", "$$ $1 :name {x} ?", "\\x00 \\u0000", "Robert'); --", "🐘 ÄÖ ẞ Ω"],
+)
+async def test_metacharacters_are_stored_and_read_back_as_they_are(client: httpx2.AsyncClient, text: str) -> None:
+    user = await create(client, full_name=text)
+
+    assert user["full_name"] == text
+    assert (await client.get(f"{USERS}/{user['id']}")).json()["full_name"] == text
+
+
+@pytest.mark.parametrize(
+    "email", ["", "a", "a@", "@x.org", "a b@x.org", "a@b@x.org", "a@-x.org", "a" * 250 + "@x.org"]
+)
+async def test_what_is_no_address_is_refused_without_repeating_it(client: httpx2.AsyncClient, email: str) -> None:
+    response = await client.post(USERS, json=ADA | {"email": email})
+
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
+    assert error["field"] == "body.email"
+    assert len(email) < 2 or email not in response.text
+
+
+@pytest.mark.parametrize("username", ["", "ab", "-ab", "a b", "a" * 33, "ärger", "a/b", "ab\n"])
+async def test_a_username_out_of_its_alphabet_is_refused(client: httpx2.AsyncClient, username: str) -> None:
+    response = await client.post(USERS, json=ADA | {"username": username})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "body.username"
+
+
+@pytest.mark.parametrize("full_name", ["", "   ", "a" * 101, "two\nlines", "tab\there", "\x1b[31mred"])
+async def test_a_name_that_is_not_one_line_is_refused(client: httpx2.AsyncClient, full_name: str) -> None:
+    response = await client.post(USERS, json=ADA | {"full_name": full_name})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "body.full_name"

@@ -29,5 +29,8 @@ async def open_resources(settings: Settings, modules: Sequence[Module]) -> Async
         constraints = {error.constraint: error for module in modules for error in module.errors if error.constraint}
         address = stack.enter_context(database_address(settings.postgres))
         database = await stack.enter_async_context(open_database(address, settings.postgres, constraints))
-        checks = [HealthCheck("database", database.ping), *(check for module in modules for check in module.health_checks)]
+        checks = [
+            HealthCheck("database", database.ping),
+            *(check for module in modules for check in module.health_checks),
+        ]
         yield Resources(database=database, health=Health(checks))

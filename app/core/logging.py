@@ -15,6 +15,8 @@ from app.core.settings import LogSettings
 
 # Control characters (Unicode category Cc): a raw one lets whoever sent the value forge lines or drive the terminal.
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))}
+# JSON escapes the others by itself.
+_ESCAPES_IN_JSON = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 _ESCAPES_IN_TRACEBACK = {code: text for code, text in _ESCAPES.items() if chr(code) not in "\n\t"}
 
 
@@ -69,7 +71,7 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
 
 
 def _to_json(line: EventDict, **_: object) -> str:
-    return orjson.dumps(line, default=repr).decode()
+    return orjson.dumps(line, default=repr).decode().translate(_ESCAPES_IN_JSON)
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -79,14 +81,10 @@ def _escape_control_characters(_logger: WrappedLogger, _method: str, line: Event
     return line
 
 
-def _format_exception(
-    info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
-) -> str:
+def _format_exception(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
     """The traceback, without what led to an AppError: the cause may be a database error that quotes stored values."""
-    _, error, _ = info
-    if error is None:
-        return ""
-    written = traceback.TracebackException.from_exception(error)
+    error: BaseException | None = exc_info[1]
+    written = traceback.TracebackException.from_exception(exc_info[1])
     link: traceback.TracebackException | None = written
     while error is not None and link is not None:
         if isinstance(error, AppError):

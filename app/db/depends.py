@@ -12,7 +12,6 @@ from fastapi import Depends
 from app.core.http.state import from_state
 from app.db.sessions import Database, ReadSession, UnitOfWork
 
-
 _Database = Annotated[Database, Depends(from_state("database", Database))]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.errors import AppError
 from app.core.settings import PostgresAddress, PostgresSettings
-from app.db.errors import DatabaseBusy, DatabaseUnreachable, translate
+from app.db.errors import ConnectionLost, DatabaseUnreachable, translate
 
 # The server ends a slow statement itself and keeps the connection clean; the client's own deadline is for a server
 # that has stopped answering, and therefore a little later.
@@ -66,9 +66,9 @@ def _translate_errors(engine: AsyncEngine, constraints: Mapping[str, type[AppErr
     def raise_app_error(context: ExceptionContext) -> None:
         original = context.original_exception
         error = translate(getattr(original, "driver_exception", None) or original, constraints)
-        if isinstance(error, DatabaseBusy) and isinstance(original, TimeoutError) and context.connection is not None:
-            # The server is not answering, so neither would it answer a polite goodbye: cut the connection, so that
-            # the pool does not wait for one.
+        timed_out = isinstance(original, TimeoutError)
+        if context.connection is not None and (timed_out or isinstance(error, ConnectionLost)):
+            # A server that does not answer would not answer a polite goodbye either: the pool must not wait for one.
             driver = context.connection.connection.driver_connection
             assert isinstance(driver, asyncpg.Connection)  # noqa: S101  what `connect` returned
             driver.terminate()
@@ -90,10 +90,9 @@ def _check_connections(engine: AsyncEngine, check_after_idle: float) -> None:
         record.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def refuse_dead(
-        connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
-    ) -> None:
-        if record.driver_connection.is_closed():
+    def refuse_dead(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        driver = record.driver_connection
+        if driver is None or driver.is_closed():
             raise DisconnectionError
         if time.monotonic() - record.info.get("idle_since", time.monotonic()) > check_after_idle:
             try:

@@ -76,8 +76,11 @@ def translate(error: BaseException, constraints: Mapping[str, type[AppError]]) -
         return Invalid(_TOO_LARGE)  # the driver itself refused to encode a parameter
     if isinstance(error, TimeoutError):
         return DatabaseBusy()
-    if isinstance(error, OSError | asyncpg.InterfaceError):
-        # "connection is closed" and its kin: asyncpg has no class of its own for them.
+    # The driver's protocol meets the server's goodbye in the middle of something else.
+    if isinstance(error, OSError | asyncpg.InternalClientError):
+        return ConnectionLost()
+    # It has no class of its own for this one, and the others of its kind are mistakes of ours.
+    if isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
         return ConnectionLost()
     return None
 

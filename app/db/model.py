@@ -1,11 +1,11 @@
 """The base of every table."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import MetaData, func, text
+from sqlalchemy import MetaData, Table, func, text
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -34,12 +34,12 @@ class Model(SQLModel):
     """
 
     metadata: ClassVar[MetaData] = metadata
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     created_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now()})
-    updated_at: datetime = Field(
-        default_factory=now, sa_column_kwargs={"server_default": func.now(), "onupdate": now}
-    )
+    updated_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now(), "onupdate": now})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
 
     @declared_attr.directive
@@ -52,7 +52,7 @@ class Model(SQLModel):
             setattr(self, name, getattr(changes, name))
 
 
-class SoftDelete(SQLModel):
+class SoftDelete(Model):
     """Opt-in: a row that is deleted stays, with its time, and no query sees it any more (see `sessions`)."""
 
     deleted_at: datetime | None = Field(default=None, index=True)

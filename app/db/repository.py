@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, cast
 from uuid import UUID
 
 from sqlalchemy import bindparam, func
@@ -89,7 +89,8 @@ class Repository(Generic[M, K]):
         else:
             rows = await self.all(self._page_after, {"limit": limit + 1, "after": after})
         items = rows[:limit]
-        return Page(items, items[-1].id if len(rows) > limit else None)
+        # `id` is the key, whatever the type that a model gives it.
+        return Page(items, cast("K", items[-1].id) if len(rows) > limit else None)
 
     async def add(self, row: M) -> M:
         """Stores `row` at once, so that a broken constraint is raised here and not at the commit."""

@@ -1,6 +1,6 @@
 """Transactions: the unit of work that an edge opens, and the session of those that only read."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import event, text
@@ -34,7 +34,7 @@ class ReadSession(AsyncSession):
 
     sync_session_class = _SyncSession
 
-    async def flush(self, objects: object = None) -> None:
+    async def flush(self, objects: Sequence[object] | None = None) -> None:  # noqa: ARG002  the signature is SQLAlchemy's
         raise TypeError("A ReadSession stores nothing. Take a UnitOfWork for what changes data.")
 
     async def commit(self) -> None:

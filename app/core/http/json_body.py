@@ -1,5 +1,7 @@
-"""JSON bodies read strictly: as RFC 8259 has it where the standard library is lenient, and nothing else than what
-PostgreSQL can hold and JSON can give back."""
+"""JSON bodies read strictly.
+
+As RFC 8259 has it where the standard library is lenient, and nothing but what PostgreSQL can hold and JSON give back.
+"""
 
 import json
 import math
@@ -86,12 +88,12 @@ def _refuse_depth(text: str) -> None:
         return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        token = match[0]
-        if token in "[{":
+        mark = match[0]
+        if mark in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise Malformed(f"The body is nested more than {MAX_DEPTH} levels deep. Flatten it.")
-        elif token in "]}":
+        elif mark in "]}":
             depth -= 1
 
 

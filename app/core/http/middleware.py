@@ -66,7 +66,7 @@ class RequestMiddleware:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 pass
-            except Exception as error:  # noqa: BLE001  whatever it is, the client gets an answer without internals
+            except Exception as error:  # whatever it is, the client gets an answer without internals
                 response = unhandled_response(scope, error)
                 if status != _CLIENT_LEFT:
                     raise  # the answer is under way: a cut connection tells the client that it is not whole

@@ -8,9 +8,11 @@ from urllib.parse import quote
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 from app.core.errors import (
@@ -121,6 +123,8 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101  registered for this class alone
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"allow": ", ".join(sorted(_methods_at(app, request.scope["path"])))}
         return http_problem_response(request.scope, error)
 
     async def validation_error(request: Request, error: Exception) -> Response:
@@ -134,6 +138,12 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AppError, app_error)
     app.add_exception_handler(HTTPException, http_exception)
     app.add_exception_handler(RequestValidationError, validation_error)
+
+
+def _methods_at(app: FastAPI, path: str) -> set[str]:
+    """All methods of the address (RFC 9110, section 10.2.1); the router knows those of the first match only."""
+    contexts = (context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, Route))
+    return {method for context in contexts if context.path_regex.match(path) for method in context.methods or ()}
 
 
 def _render(

@@ -110,7 +110,7 @@ def _routes(module: Module, *, docs: bool) -> Iterator[RouteView]:
     for router_ in module.routers:
         for route in router_.routes:
             if isinstance(route, APIRoute):
-                for method in sorted(route.methods):
+                for method in sorted(route.methods or ()):
                     docs_url = f"/docs#/{route.tags[0]}/{route.name}" if docs else None
                     yield RouteView(method, route.path, route.summary or _first_line(route), docs_url)
 

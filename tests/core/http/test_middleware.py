@@ -31,9 +31,9 @@ async def test_a_well_formed_request_id_is_kept(client: httpx2.AsyncClient, requ
     assert response.headers["x-request-id"] == request_id
 
 
-@pytest.mark.parametrize("request_id", ["short", "x" * 65, "has space 1", "<script>alert", "ümlaut-1234".encode()])
-async def test_any_other_request_id_is_replaced(client: httpx2.AsyncClient, request_id: str | bytes) -> None:
-    response = await client.get("/health", headers=[("x-request-id", request_id)])
+@pytest.mark.parametrize("request_id", [b"short", b"x" * 65, b"has space 1", b"<script>alert", "ümlaut-1234".encode()])
+async def test_any_other_request_id_is_replaced(client: httpx2.AsyncClient, request_id: bytes) -> None:
+    response = await client.get("/health", headers=[(b"x-request-id", request_id)])
 
     assert len(response.headers["x-request-id"]) == 36
 

@@ -104,3 +104,22 @@ async def test_an_unforeseen_error_tells_its_ids_only(
     assert "hunter2" not in response.text
     assert "ValueError" not in response.text
     assert "Traceback" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", USERS, "GET, POST"),
+        ("POST", f"{USERS}/01a1f9eb-7f07-7170-b3fb-1f2132f4677d", "DELETE, GET, PATCH"),
+        ("DELETE", "/health", "GET"),
+        ("POST", "/", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_every_right_one(
+    client: httpx2.AsyncClient, method: str, path: str, allow: str
+) -> None:
+    response = await client.request(method, path)
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == allow
+    assert response.json()["error_code"] == "method_not_allowed"

@@ -157,9 +157,7 @@ async def test_metacharacters_are_stored_and_read_back_as_they_are(client: httpx
     assert (await client.get(f"{USERS}/{user['id']}")).json()["full_name"] == text
 
 
-@pytest.mark.parametrize(
-    "email", ["", "a", "a@", "@x.org", "a b@x.org", "a@b@x.org", "a@-x.org", "a" * 250 + "@x.org"]
-)
+@pytest.mark.parametrize("email", ["", "a", "a@", "@x.org", "a b@x.org", "a@b@x.org", "a@-x.org", "a" * 250 + "@x.org"])
 async def test_what_is_no_address_is_refused_without_repeating_it(client: httpx2.AsyncClient, email: str) -> None:
     response = await client.post(USERS, json=ADA | {"email": email})
 
@@ -175,6 +173,20 @@ async def test_a_username_out_of_its_alphabet_is_refused(client: httpx2.AsyncCli
 
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == "body.username"
+
+
+@pytest.mark.parametrize("full_name", ["سارا\u200cجان", "👩\u200d💻 Ada", "O'Neill-Müller", "x" * 100])
+async def test_a_name_may_be_written_in_any_script(client: httpx2.AsyncClient, full_name: str) -> None:
+    assert (await create(client, full_name=full_name))["full_name"] == full_name
+
+
+@pytest.mark.parametrize("is_active", [0, 1, "true", "no", 1.0])
+async def test_a_flag_is_a_flag(client: httpx2.AsyncClient, is_active: object) -> None:
+    user = await create(client)
+
+    response = await client.patch(f"{USERS}/{user['id']}", json={"is_active": is_active})
+
+    assert response.status_code == 422
 
 
 @pytest.mark.parametrize("full_name", ["", "   ", "a" * 101, "two\nlines", "tab\there", "\x1b[31mred"])

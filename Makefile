@@ -1,0 +1,83 @@
+# Everything runs from a fresh clone with nothing but Python 3.11 or newer and make: each target does its own set-up.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+INSTALLED := .venv/installed
+
+# Compiled modules are what makes the second start fast, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+# An activated environment, or one of another project's, must not leak into this one.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean
+
+help: ## Explain every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## Create .venv with the locked dependencies (the other targets do it by themselves)
+
+dev: $(INSTALLED) ## Serve on 127.0.0.1:8000 with reload and a PostgreSQL of its own; PORT=8001 chooses another port
+	@exec $(RUN) app dev --port $(PORT) --stop-with-parent
+
+serve: $(INSTALLED) ## Serve as in production, migrating first; PORT=8001 chooses another port
+	@exec $(RUN) app serve --migrate --port $(PORT)
+
+test: $(INSTALLED) ## Run every test, in parallel, against a real PostgreSQL; ARGS="-k name" narrows it down
+	@$(RUN) pytest -n auto --cov --cov-report=term $(ARGS)
+
+check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations and that docs/openapi.json is current
+	@$(RUN) ruff format --check --quiet . || { echo "Not formatted. Run: make format"; exit 1; }
+	@$(RUN) ruff check --quiet .
+	@$(RUN) mypy
+	@$(BIN)/python -c "from importlinter.cli import lint_imports_command as lint; lint()"
+	@$(RUN) app check
+	@echo "All checks passed."
+
+format: $(INSTALLED) ## Format the code and mend what the linter can
+	@$(RUN) ruff check --quiet --fix-only .
+	@$(RUN) ruff format .
+
+migrate: $(INSTALLED) ## Bring the database to the newest revision
+	@$(RUN) app migrate
+
+migration: $(INSTALLED) ## Write the migration to what the models say: make migration m="add invoices"
+	@test -n "$(m)" || { echo 'Say what it changes: make migration m="add invoices"'; exit 1; }
+	@$(RUN) app migration "$(m)"
+
+rollback: $(INSTALLED) ## Take the newest migration of the database back
+	@$(RUN) app rollback
+
+rebase: $(INSTALLED) ## Put two lines of migrations, as a merge leaves them, into one
+	@$(RUN) app rebase
+
+settings: $(INSTALLED) ## Print the settings in effect and where each was stated
+	@$(RUN) app settings
+
+doctor: $(INSTALLED) ## Find what keeps the application from running here, and how to mend it
+	@$(RUN) app doctor --port $(PORT)
+
+openapi: $(INSTALLED) ## Write docs/openapi.json from the routes
+	@$(RUN) app openapi
+
+lock: $(INSTALLED) ## Resolve the dependencies again into requirements/*.lock
+	@$(RUN) pip install --quiet uv
+	@$(BIN)/uv pip compile $(LOCK) -o requirements/base.lock
+	@$(BIN)/uv pip compile $(LOCK) --group dev -c requirements/base.lock -o requirements/dev.lock
+	@$(BIN)/uv pip compile $(LOCK) --group audit -c requirements/base.lock -o requirements/audit.lock
+
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" pyproject.toml
+
+clean: ## Remove .venv and caches; the local database under .local stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+# The stamp is newer than the lock when what is installed is what is locked.
+$(INSTALLED): requirements/dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.13 …" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing the locked dependencies into .venv (about 20 s, once) …"
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make virtual environments. On Debian: apt install python3-venv"; exit 1; }
+	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
+	@touch $@

@@ -1,0 +1,174 @@
+"""`python -m app …`: what the Makefile calls, and what an operator types."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+import app.modules
+from app import __version__
+from app.core.logging import configure_logging
+from app.core.module import discover
+from app.core.settings import PostgresAddress, Settings, describe, load_settings
+from app.db.local import database_address
+from app.db.model import metadata
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_OPENAPI: Final = _ROOT / "docs" / "openapi.json"
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@cli.callback()
+def _root() -> None:
+    """Trellis: serve it, migrate its database, look after it."""
+
+
+@cli.command()
+def dev(
+    port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.", min=1, max=65_535)] = 8000,
+    stop_with_parent: Annotated[bool, typer.Option(help="Stop when the process that started this is gone.")] = False,
+) -> None:
+    """Serve on this machine, with reload and a database of its own."""
+    from app import dev_server  # noqa: PLC0415  its file watcher is a development dependency
+
+    settings = _settings()
+    configure_logging(settings.log)
+    if stop_with_parent:
+        dev_server.stop_with_parent()
+    with dev_server.listen(port) as listener, database_address(settings.postgres) as address:
+        _migrate(address, settings)
+        base = f"http://127.0.0.1:{port}"
+        typer.echo(f"{settings.app.name} {__version__}, {settings.app.env}")
+        typer.echo(f"  page      {base}/")
+        typer.echo(f"  docs      {base}/docs")
+        typer.echo(f"  database  {address}")
+        typer.echo("  stop      Ctrl-C")
+        dev_server.run_with_reload(listener)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="TCP port.", min=1, max=65_535)] = 8000,
+    migrate: Annotated[bool, typer.Option(help="Migrate first; instances that start together wait.")] = False,
+) -> None:
+    """Serve in production."""
+    from app import server  # noqa: PLC0415  each command loads what it needs, so that all start fast
+
+    settings = _settings()
+    configure_logging(settings.log)
+    with database_address(settings.postgres) as address:
+        if migrate:
+            _migrate(address, settings)
+        server.serve(settings, host, port)
+
+
+@cli.command("migrate")
+def migrate_database(target: Annotated[str, typer.Argument(help="A revision, or head.")] = "head") -> None:
+    """Bring the database to the newest revision, or up to TARGET."""
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        _migrate(address, settings, target)
+
+
+@cli.command()
+def rollback(steps: Annotated[int, typer.Argument(help="How many migrations to take back.", min=1)] = 1) -> None:
+    """Take the newest migrations of the database back."""
+    from app.db import migrations  # noqa: PLC0415
+
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        for revision in asyncio.run(migrations.downgrade(address, settings.postgres, steps)):
+            typer.echo(f"took back {revision}")
+
+
+@cli.command()
+def migration(message: Annotated[str, typer.Argument(help="What it changes, in a few words.")]) -> None:
+    """Write the migration that brings the database to what the models say."""
+    from app.db import migrations  # noqa: PLC0415
+
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        path = asyncio.run(migrations.revision(message, address, settings.postgres, metadata))
+    typer.echo(f"Wrote {path.relative_to(_ROOT)}. Read it, then apply it with: make migrate")
+
+
+@cli.command()
+def rebase() -> None:
+    """Put two lines of migrations, as a merge of branches leaves them, into one."""
+    from app.db import migrations  # noqa: PLC0415
+
+    done = migrations.rebase()
+    typer.echo("There is one line of migrations: nothing to do." if done is None else str(done))
+
+
+@cli.command()
+def check() -> None:
+    """Fail when the migrations are unsafe or differ from the models, or docs/openapi.json is not current."""
+    from app.db import migrations  # noqa: PLC0415
+
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        findings = [str(finding) for finding in asyncio.run(migrations.check(address, settings.postgres, metadata))]
+    if not _OPENAPI.exists() or _OPENAPI.read_text(encoding="utf-8") != _openapi_document():
+        findings.append("docs/openapi.json: differs from the routes. Write it again with: make openapi")
+    for finding in findings:
+        typer.echo(finding, err=True)
+    if findings:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def openapi() -> None:
+    """Write docs/openapi.json, the contract that clients are built from."""
+    _OPENAPI.write_text(_openapi_document(), encoding="utf-8")
+    typer.echo(f"Wrote {_OPENAPI.relative_to(_ROOT)}.")
+
+
+@cli.command()
+def settings() -> None:
+    """Print the settings in effect and where each was stated, secrets masked."""
+    rows = describe(_settings())
+    width = max(len(row.variable) for row in rows)
+    for row in rows:
+        typer.echo(f"{row.variable:<{width}}  {row.value}  ({row.source})")
+
+
+@cli.command()
+def doctor(port: Annotated[int, typer.Option(help="The port that `dev` would use.")] = 8000) -> None:
+    """Look for what keeps the application from running here, and say how to mend it."""
+    from app.doctor import examine  # noqa: PLC0415
+
+    findings = examine(port)
+    for finding in findings:
+        typer.echo(f"{'ok ' if finding.healthy else 'BAD'}  {finding.what}")
+        if not finding.healthy:
+            typer.echo(f"     {finding.mend}")
+    if not all(finding.healthy for finding in findings):
+        raise typer.Exit(1)
+
+
+def _settings() -> Settings:
+    return load_settings([module.settings for module in discover(app.modules) if module.settings])
+
+
+def _openapi_document() -> str:
+    from app.main import create_app  # noqa: PLC0415
+
+    # Of the defaults, so that the document does not depend on what this machine's environment says.
+    return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _migrate(address: PostgresAddress, settings: Settings, target: str = "head") -> None:
+    from app.db import migrations  # noqa: PLC0415
+
+    for revision in asyncio.run(migrations.upgrade(address, settings.postgres, target)):
+        typer.echo(f"applied {revision}")
+
+
+for _module in discover(app.modules):
+    if _module.commands is not None:
+        cli.add_typer(_module.commands, name=_module.name)

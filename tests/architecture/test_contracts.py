@@ -1,0 +1,105 @@
+"""Each rule of the house catches what it forbids, and says how to mend it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the application with a second module, `invoice`, that keeps every rule."""
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("__init__", "module", "routes", "public", "service", "repository", "models", "schemas", "events"):
+        plant(tmp_path, f"app/modules/invoice/{name}.py", "")
+    plant(tmp_path, "app/modules/user/public.py", "")
+    plant(tmp_path, "app/modules/user/events.py", "")
+    return tmp_path
+
+
+def plant(house: Path, file: str, line: str) -> None:
+    path = house / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{line}\n")
+
+
+def lint(house: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
+        cwd=house, env={"COLUMNS": "200", "PATH": ""}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_the_house_keeps_its_rules(house: Path) -> None:
+    plant(house, "app/modules/invoice/service.py", "from app.modules.user import public, events")
+
+    result = lint(house)
+
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "rule", "mend"),
+    [
+        ("app/core/errors.py", "import app.db.model", "Entry points use wiring", "Move what is needed down"),
+        ("app/core/http/context.py", "import app.modules.user.module", "Entry points use wiring", "Mechanism belongs"),
+        ("app/db/model.py", "import app.modules.user.public", "Entry points use wiring", "Mechanism belongs"),
+        ("app/modules/invoice/routes.py", "import app.wiring", "Entry points use wiring", "Mechanism belongs"),
+        ("app/wiring.py", "import app.main", "Entry points use wiring", "Mechanism belongs"),
+        (
+            "app/modules/invoice/service.py",
+            "import app.modules.invoice.routes",
+            "Inside a module",
+            "must not know a higher one",
+        ),
+        (
+            "app/modules/invoice/models.py",
+            "import app.modules.invoice.repository",
+            "Inside a module",
+            "must not know a higher one",
+        ),
+        ("app/modules/invoice/utils.py", "", "Inside a module", "has no place in a module"),
+        (
+            "app/modules/invoice/service.py",
+            "import app.modules.user.service",
+            "A neighbour is known by its public face",
+            "Ask the neighbour through its `public.py`",
+        ),
+        (
+            "app/modules/invoice/models.py",
+            "from app.modules.user.models import User",
+            "A neighbour is known by its public face",
+            "Ask the neighbour through its `public.py`",
+        ),
+        ("app/modules/invoice/service.py", "import fastapi", "The domain knows no HTTP", "routes.py"),
+        ("app/modules/invoice/models.py", "from starlette.requests import Request", "The domain knows no HTTP", "routes"),
+        ("app/modules/invoice/repository.py", "import app.core.http.problems", "The domain knows no HTTP", "routes.py"),
+        ("app/core/errors.py", "from http import HTTPStatus\nimport fastapi", "Errors and settings know no HTTP", "decides"),
+    ],
+)  # fmt: skip
+def test_a_violation_is_caught_with_its_mend(house: Path, file: str, line: str, rule: str, mend: str) -> None:
+    plant(house, file, line)
+
+    result = lint(house)
+
+    assert result.returncode == 1
+    broken = [row for row in result.stdout.splitlines() if row.endswith("BROKEN")]
+    assert any(row.startswith(rule) for row in broken), result.stdout
+    assert mend in result.stdout
+
+
+def test_a_cycle_of_modules_is_caught_with_its_mend(house: Path) -> None:
+    plant(house, "app/modules/invoice/service.py", "import app.modules.user.public")
+    plant(house, "app/modules/user/service.py", "import app.modules.invoice.public")
+
+    result = lint(house)
+
+    assert result.returncode == 1
+    assert "No cycle between modules BROKEN" in result.stdout
+    assert "let the other announce an event" in result.stdout

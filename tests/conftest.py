@@ -1,0 +1,122 @@
+"""Fixtures that every test can ask for. What reaches PostgreSQL reaches a real one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+import app.modules
+from app.core.health import Health, HealthCheck
+from app.core.module import discover
+from app.core.settings import AppSettings, Environment, LogSettings, PostgresAddress, PostgresSettings, Settings
+from app.db.engine import open_engine
+from app.db.migrations import upgrade
+from app.db.sessions import Database
+from app.main import create_app
+from tests.support.postgres import TestServer, create_database, drop_database, test_server
+
+_SERVER = pytest.StashKey[TestServer]()
+_RUNNING = pytest.StashKey[AbstractContextManager[TestServer]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that starts the workers starts the server too, and says first of all which one it is."""
+    if (workerinput := getattr(config, "workerinput", None)) is not None:
+        config.stash[_SERVER] = TestServer.from_text(workerinput["postgres"])
+        return
+    running = test_server()
+    server = running.__enter__()
+    config.stash[_RUNNING], config.stash[_SERVER] = running, server
+    print(f"PostgreSQL of this run: {server.kind} at {server.address}", flush=True)  # noqa: T201
+    asyncio.run(_migrate_template(server))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Hands the server on to a worker of pytest-xdist."""
+    node.workerinput["postgres"] = node.config.stash[_SERVER].to_text()  # type: ignore[attr-defined]  untyped plugin
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (running := config.stash.get(_RUNNING, None)) is not None:
+        running.__exit__(None, None, None)
+
+
+async def _migrate_template(server: TestServer) -> None:
+    await upgrade(await create_database(server, "template"), PostgresSettings())
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> TestServer:
+    """The PostgreSQL server of this run."""
+    return pytestconfig.stash[_SERVER]
+
+
+@pytest.fixture(scope="session")
+async def worker_database(server: TestServer, worker_id: str) -> PostgresAddress:
+    """A migrated database that the tests of one worker share: they roll back what they do to it."""
+    return await create_database(server, worker_id, server.template.database)
+
+
+@pytest.fixture(scope="session")
+async def worker_engine(worker_database: PostgresAddress) -> AsyncIterator[AsyncEngine]:
+    constraints = {error.constraint: error for module in discover(app.modules) for error in module.errors}
+    engine = open_engine(worker_database, PostgresSettings(), {k: v for k, v in constraints.items() if k})
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def connection(worker_engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction that is rolled back after the test, with all that was committed inside it."""
+    async with worker_engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        await transaction.rollback()
+
+
+@pytest.fixture
+def database(connection: AsyncConnection) -> Database:
+    return Database(connection, connection)
+
+
+@pytest.fixture
+async def own_database(server: TestServer, request: pytest.FixtureRequest) -> AsyncIterator[PostgresAddress]:
+    """A migrated database for this test alone, for what has to commit for real."""
+    address = await create_database(server, f"own_{abs(hash(request.node.nodeid)):x}", server.template.database)
+    yield address
+    await drop_database(server, address)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return settings_for(None)
+
+
+def settings_for(address: PostgresAddress | None) -> Settings:
+    """Settings of the test environment with the database at `address`."""
+    postgres = PostgresSettings()
+    if address is not None:
+        postgres = PostgresSettings(
+            host=address.host, port=address.port, user=address.user, password=address.password, db=address.database
+        )
+    return Settings(app=AppSettings(env=Environment.TEST), log=LogSettings(level="WARNING"), postgres=postgres)
+
+
+@pytest.fixture
+def application(settings: Settings, database: Database) -> FastAPI:
+    """The application without its lifespan, on the transaction of this test."""
+    application = create_app(settings)
+    application.state.database = database
+    application.state.health = Health([HealthCheck("database", database.ping)])
+    return application
+
+
+@pytest.fixture
+async def client(application: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(application)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client

@@ -1,0 +1,88 @@
+"""PostgreSQL killed again and again while requests come in."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+
+from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.embedded import PostgresServer
+from app.db.migrations import upgrade
+from tests.support.postgres import connect
+from tests.support.server import server_process
+
+CRASHES = 5
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    with PostgresServer(tmp_path / "postgres") as server:
+        yield server
+
+
+def address_of(server: PostgresServer) -> PostgresAddress:
+    found = server.address
+    return PostgresAddress(found.host, found.port, found.user, SecretStr(found.password), found.database)
+
+
+class Load:
+    """Creates users one after another on several connections; remembers which the server acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx2.AsyncClient(base_url=url, timeout=10)
+        self._tasks = [asyncio.create_task(self._create(worker)) for worker in range(8)]
+        self._stopped = False
+        self.acknowledged: list[str] = []
+        self.statuses: set[int] = set()
+
+    async def _create(self, worker: int) -> None:
+        number = 0
+        while not self._stopped:
+            number += 1
+            name = f"user-{worker}-{number}"
+            user = {"email": f"{name}@example.org", "username": name, "full_name": name}
+            response = await self._client.post("/api/v1/users", json=user)
+            self.statuses.add(response.status_code)
+            if response.status_code == 201:
+                self.acknowledged.append(response.json()["id"])
+
+    async def progress(self, more: int) -> None:
+        """Returns when `more` further users were acknowledged."""
+        goal = len(self.acknowledged) + more
+        async with asyncio.timeout(30):
+            while len(self.acknowledged) < goal:
+                await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        self._stopped = True
+        await asyncio.gather(*self._tasks)
+        await self._client.aclose()
+
+
+# charter 66
+async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    address = address_of(postgres)
+    await upgrade(address, PostgresSettings())
+    with server_process(address, tmp_path / "server.log") as server:
+        load = Load(server.url)
+        for _ in range(CRASHES):
+            await load.progress(20)
+            await asyncio.to_thread(postgres.kill)
+            await asyncio.to_thread(postgres.start)
+            back = time.monotonic()
+            await load.progress(1)
+            assert time.monotonic() - back < 2.0
+        await load.stop()
+
+    assert load.statuses <= {201, 503}
+    connection = await connect(address)
+    stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM users")}
+    await connection.close()
+    assert len(load.acknowledged) >= 20 * CRASHES
+    assert set(load.acknowledged) <= stored

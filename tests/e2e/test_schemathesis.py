@@ -1,0 +1,29 @@
+"""The running application against its own description."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from app.core.settings import PostgresAddress
+from tests.support.server import server_process
+
+# Checked beside everything else is whether a valid request is accepted; it is left out, because no schema can say
+# which cursors were given out or which e-mail domains are reserved.
+COMMAND = [
+    *(sys.executable, "-m", "schemathesis.cli", "run", "--checks", "all"),
+    *("--exclude-checks", "positive_data_acceptance", "--max-examples", "25", "--no-color"),
+]
+
+
+def test_it_does_what_it_says_in_every_phase(own_database: PostgresAddress, tmp_path: Path) -> None:
+    with server_process(own_database, tmp_path / "server.log") as server:
+        result = subprocess.run(
+            [*COMMAND, f"{server.url}/openapi.json"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    assert result.returncode == 0, result.stdout
+    assert "Selected: 9/9" in result.stdout
+    for phase in ("Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in result.stdout
+    assert "unhandled_error" not in server.log.read_text()

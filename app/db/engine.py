@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -29,6 +29,8 @@ def open_engine(
     Nothing is connected yet: a database that is down at start-up makes the instance not ready, not dead.
     """
 
+    tls = _tls(settings)
+
     async def connect() -> asyncpg.Connection:
         try:
             return await asyncpg.connect(
@@ -37,11 +39,12 @@ def open_engine(
                 user=address.user,
                 password=address.password.get_secret_value() if address.password else None,
                 database=address.database,
-                ssl=_tls(settings),
+                ssl=tls,
                 timeout=settings.connect_timeout,
                 command_timeout=settings.statement_timeout + _CLIENT_GRACE,
                 statement_cache_size=0,  # SQLAlchemy keeps its own prepared statements
-                server_settings=_server_settings(settings),
+                # A pooler in transaction mode refuses settings of the session: each transaction brings its own.
+                server_settings={} if settings.pgbouncer else _server_settings(settings),
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnreachable from error
@@ -58,6 +61,8 @@ def open_engine(
     )
     _translate_errors(engine, constraints)
     _check_connections(engine, settings.pool_check_after_idle)
+    if settings.pgbouncer:
+        _set_per_transaction(engine, _server_settings(settings))
     return engine
 
 
@@ -101,10 +106,22 @@ def _check_connections(engine: AsyncEngine, check_after_idle: float) -> None:
                 raise DisconnectionError from error
 
 
+def _set_per_transaction(engine: AsyncEngine, server_settings: Mapping[str, str]) -> None:
+    """One round trip more for each unit of work. Reads, each a transaction of its own, have the client's deadline only.
+
+    PgBouncer has to be 1.21 or newer with `max_prepared_statements` above 0, which lets prepared statements follow a
+    client from server to server.
+    """
+    values = {f"{name}_": value for name, value in server_settings.items()}
+    statement = text("SELECT " + ", ".join(f"set_config('{name}', :{name}_, true)" for name in server_settings))
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def set_local(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.execute(statement, values)
+
+
 def _server_settings(settings: PostgresSettings) -> dict[str, str]:
-    if settings.pgbouncer:
-        # A pooler in transaction mode refuses session settings at connect; `UnitOfWork` sets them per transaction.
-        return {}
     return {
         "application_name": "trellis",
         "statement_timeout": _milliseconds(settings.statement_timeout),

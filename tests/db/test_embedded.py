@@ -444,13 +444,11 @@ def test_a_kill_during_initdb_leaves_no_broken_cluster(empty: Path, victim: str)
     with client(empty) as process:
         eventually(lambda: list(empty.glob("data.new-*/base")))
         assert not (empty / "data").exists()
-        if victim == "client":
-            process.kill()
-        else:
-            new = next(empty.glob("data.new-*"))
-            kill(psutil.Process(int(new.name.removeprefix("data.new-"))))
+        starting = psutil.Process(int(next(empty.glob("data.new-*")).name.removeprefix("data.new-")))
+        kill(starting if victim == "keeper" else psutil.Process(process.pid))
         with lease(empty, SETTINGS) as address:
             assert query(address.url, "SELECT 1") == 1
+            assert (keeper(empty) == starting) == (victim == "client")
         assert sorted(path.name for path in empty.glob("data*")) == ["data"]
 
 

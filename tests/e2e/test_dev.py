@@ -14,7 +14,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.support.server import ROOT, answers, environment, eventually, free_port
+from tests.support.server import ROOT, answers, environment, free_port
+from tests.support.waiting import eventually
 
 ADA = {"email": "ada@example.org", "username": "ada", "full_name": "Ada"}
 
@@ -85,7 +86,7 @@ def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone: Path) -> None:
 
         os.killpg(first.process.pid, signal.SIGINT)  # as a terminal does
         first.wait_until_gone(15)
-        assert "Traceback" not in first.output.read_text()
+        assert "Traceback" not in (said := first.output.read_text()), said
 
     with dev(clone) as second:
         second.wait_until_ready()
@@ -156,7 +157,7 @@ def test_a_broken_dotenv_is_said_with_its_line(clone: Path) -> None:
 
 def test_a_stale_data_directory_is_said_with_the_way_out(clone: Path) -> None:
     data = clone / ".local" / "postgres" / "data"
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, mode=0o700)
     (data / "PG_VERSION").write_text("12\n")
     (data / "postgresql.conf").touch()
 

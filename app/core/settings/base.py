@@ -62,10 +62,8 @@ class Area(BaseSettings):
 
     model_config = SettingsConfigDict(
         frozen=True,
-        extra="forbid",
         allow_inf_nan=False,
         validate_by_name=True,
-        validate_by_alias=True,
         loc_by_alias=False,
         # A ValidationError that escapes into a log must not carry a password there.
         hide_input_in_errors=True,

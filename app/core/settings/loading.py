@@ -86,8 +86,8 @@ def load_settings(
     """
     kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, *module_areas)
     variables = Counter(kind.variable(name) for kind in kinds for name in kind.model_fields)
-    # The longest first, so that APP_MAIL_ is not taken for APP_.
-    prefixes = sorted((kind.prefix() for kind in kinds), key=len, reverse=True)
+    # Reversed, so that APP_MAIL_ is found before APP_.
+    prefixes = sorted((kind.prefix() for kind in kinds), reverse=True)
 
     directory = directory or Path.cwd()
     sources = [from_environment(os.environ if environ is None else environ), from_dotenv(directory / ".env")]
@@ -97,7 +97,7 @@ def load_settings(
     if environment:
         sources.insert(-1, from_dotenv(directory / f".env.{environment}"))
 
-    reading = _Reading(sources, environment)
+    reading = _Reading(sources, environment or Environment.LOCAL)
     settings = Settings(
         app=reading.area(AppSettings),
         log=reading.area(LogSettings),
@@ -154,7 +154,7 @@ def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[st
             continue
         # Compared without the prefix, which would make any two of them look alike.
         ours = [variable.removeprefix(prefix) for variable in variables if variable.startswith(prefix)]
-        close = get_close_matches(name.removeprefix(prefix), ours, n=1, cutoff=_TYPO if source.shared else _HINT)
+        close = get_close_matches(name.removeprefix(prefix), ours, cutoff=_TYPO if source.shared else _HINT)
         if close or not source.shared:
             mend = f"Did you mean {prefix}{close[0]}?" if close else "Remove it: nothing reads it."
             yield Fault(name, f"unknown, {given}", "a variable that exists", mend)
@@ -163,7 +163,7 @@ def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[st
 class _Reading:
     """Builds areas from the sources, and keeps what is wrong with them and where their values came from."""
 
-    def __init__(self, sources: Sequence[Source], environment: Environment | None) -> None:
+    def __init__(self, sources: Sequence[Source], environment: Environment) -> None:
         self.faults: list[Fault] = []
         self.origins: dict[str, str] = {}
         self._sources = sources
@@ -178,7 +178,7 @@ class _Reading:
             try:
                 area = kind.model_validate({name: value for name, value in values.items() if name not in refused})
             except ValidationError as error:
-                for details in error.errors(include_url=False):
+                for details in error.errors():
                     name = str(details["loc"][0]) if details["loc"] else ""
                     if name not in refused:
                         refused.add(name)
@@ -189,10 +189,8 @@ class _Reading:
         return cast("AreaT", kind.model_construct())  # the plugin's signature forgets the type variable
 
     def _values(self, kind: type[Area]) -> dict[str, object]:
-        values: dict[str, object] = {}
-        if self._environment:
-            values |= kind.by_environment.get(self._environment, {})
-            self.origins |= {kind.variable(name): f"default for {self._environment}" for name in values}
+        values = dict(kind.by_environment.get(self._environment, {}))
+        self.origins |= {kind.variable(name): f"default for {self._environment}" for name in values}
         for name in kind.model_fields:
             variable = kind.variable(name)
             if source := _first(variable, self._sources):
@@ -202,7 +200,7 @@ class _Reading:
 
     def _weigh(self, area: Area, refused: set[str]) -> None:
         """Adds the area's own objections, but not to values that are gone because they were refused."""
-        for objection in area.objections(self._environment or Environment.LOCAL):
+        for objection in area.objections(self._environment):
             if refused.isdisjoint(objection.fields):
                 variables = [area.variable(name) for name in objection.fields]
                 given = dict.fromkeys(self._given(variable) for variable in variables)
@@ -233,7 +231,7 @@ def _decoded(kind: type[Area], name: str, text: str) -> object:
         return None
     # Of this class only the rule which types are JSON is used; what it reads from the process is not.
     source = EnvSettingsSource(kind)
-    with suppress(ValueError):  # left as it is, pydantic says what is wrong with it
+    with suppress(ValueError):  # a text that is no JSON is for the validators, which may read it or say what is wrong
         return source.prepare_field_value(name, declared, text, value_is_complex=False)
     return text
 

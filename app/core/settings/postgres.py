@@ -173,7 +173,7 @@ class PostgresSettings(Area):
             return []
         by_url = self._address_in(self.url)
         agreement = {
-            "host": self.host.lower() == by_url.host.lower(),
+            "host": self.host.lower() == by_url.host,  # urlsplit has lowered that one
             "port": self.port == by_url.port,
             "user": self.user == by_url.user,
             "password": self.password == by_url.password,

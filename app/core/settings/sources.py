@@ -95,4 +95,4 @@ def _unreadable(where: str, error: OSError) -> Fault:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+    return str(error.strerror).lower()

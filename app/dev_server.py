@@ -65,6 +65,8 @@ def stop_with_parent(interval: float = 0.5) -> None:
 
 
 def _serve(listener: socket.socket) -> None:
+    # A terminal sends Ctrl-C to its whole session, and the supervisor passes it on: twice would mean "at once".
+    os.setsid()
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     config = uvicorn.Config("app.main:create_app", factory=True, log_config=None, access_log=False, server_header=False)
     # uvicorn raises the signal again once it has stopped in good order.

@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["Location", "X-Request-ID"],
         )
-    application.add_middleware(RequestMiddleware)
+    application.add_middleware(RequestMiddleware, debug=settings.app.debug)
     install_error_handlers(application)
 
     for module in modules:

@@ -34,6 +34,7 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _drop_coloured_message,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.ExceptionRenderer(_format_exception),
@@ -60,9 +61,11 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = name != "uvicorn.access"
-    # Below WARNING these narrate every socket, file change and statement.
-    for name in ("asyncio", "watchfiles", "sqlalchemy"):
+    # Below WARNING these narrate every socket, statement and step of a migration.
+    for name in ("alembic", "asyncio", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of the Ctrl-C that it was waiting for.
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -72,6 +75,12 @@ def configure_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> Non
 
 def _to_json(line: EventDict, **_: object) -> str:
     return orjson.dumps(line, default=repr).decode().translate(_ESCAPES_IN_JSON)
+
+
+def _drop_coloured_message(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Uvicorn says everything twice, once with the terminal's colours."""
+    line.pop("color_message", None)
+    return line
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

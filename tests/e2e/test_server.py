@@ -22,7 +22,9 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def server(worker_database: PostgresAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def running_server(
+    worker_database: PostgresAddress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     with server_process(worker_database, tmp_path_factory.mktemp("server") / "server.log") as server:
         yield server
 
@@ -51,42 +53,42 @@ HEAD = b"POST /api/v1/users HTTP/1.1\r\nHost: test\r\nContent-Type: application/
 
 # charter 7
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_body_over_the_limit_takes_no_memory(server: ServerProcess, declared: bool) -> None:
-    exchange(server, HEAD, b"Content-Length: 2\r\n\r\n{}")
-    process = psutil.Process(server.process.pid)
+def test_a_body_over_the_limit_takes_no_memory(running_server: ServerProcess, declared: bool) -> None:
+    exchange(running_server, HEAD, b"Content-Length: 2\r\n\r\n{}")
+    process = psutil.Process(running_server.process.pid)
     before = process.memory_info().rss
     chunk = b" " * 65536
     if declared:
-        answer = exchange(server, HEAD, b"Content-Length: %d\r\n\r\n" % (100 * MIB), *[chunk] * 1600)
+        answer = exchange(running_server, HEAD, b"Content-Length: %d\r\n\r\n" % (100 * MIB), *[chunk] * 1600)
     else:
         framed = b"10000\r\n" + chunk + b"\r\n"
-        answer = exchange(server, HEAD, b"Transfer-Encoding: chunked\r\n\r\n", *[framed] * 1600)
+        answer = exchange(running_server, HEAD, b"Transfer-Encoding: chunked\r\n\r\n", *[framed] * 1600)
 
     # What was sent into the closed connection may have reset it before the answer was read.
     assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
     assert process.memory_info().rss - before < 2 * MIB
-    assert answers(f"{server.url}/health/live")
+    assert answers(f"{running_server.url}/health/live")
 
 
 # charter 1
-def test_nul_in_a_header_is_refused_by_the_server_itself(server: ServerProcess) -> None:
-    assert exchange(server, HEAD, b"X-Any: a\0b\r\nContent-Length: 2\r\n\r\n{}").startswith(b"HTTP/1.1 400 ")
+def test_nul_in_a_header_is_refused_by_the_server_itself(running_server: ServerProcess) -> None:
+    assert exchange(running_server, HEAD, b"X-Any: a\0b\r\nContent-Length: 2\r\n\r\n{}").startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(server: ServerProcess) -> None:
-    address = urlsplit(server.url)
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(running_server: ServerProcess) -> None:
+    address = urlsplit(running_server.url)
     assert address.hostname
     with closing(socket.create_connection((address.hostname, address.port or 80), timeout=10)) as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
 
-    eventually(lambda: "status=499" in server.log.read_text(), 5)
-    assert "unhandled_error" not in server.log.read_text()
+    eventually(lambda: "status=499" in running_server.log.read_text(), 5)
+    assert "unhandled_error" not in running_server.log.read_text()
 
 
 # charter 5
-def test_a_deep_body_costs_others_nothing(server: ServerProcess) -> None:
+def test_a_deep_body_costs_others_nothing(running_server: ServerProcess) -> None:
     headers = {"content-type": "application/json"}
-    response = httpx2.post(f"{server.url}/api/v1/users", content=b"[" * 200_000, headers=headers)
+    response = httpx2.post(f"{running_server.url}/api/v1/users", content=b"[" * 200_000, headers=headers)
 
     assert response.status_code == 400
     assert response.elapsed.total_seconds() < 0.1

@@ -39,8 +39,9 @@ class RequestMiddleware:
     it a second time.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, debug: bool) -> None:
         self._app = app
+        self._debug = debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +68,7 @@ class RequestMiddleware:
             except ClientDisconnect:
                 pass
             except Exception as error:  # whatever it is, the client gets an answer without internals
-                response = unhandled_response(scope, error)
+                response = unhandled_response(scope, error, debug=self._debug)
                 if status != _CLIENT_LEFT:
                     raise  # the answer is under way: a cut connection tells the client that it is not whole
                 await response(scope, receive, send_with_headers)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from app.core.settings.base import Area, Defaults, Environment, Objection, Words
@@ -36,16 +36,11 @@ def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
-def _without_credentials(url: AnyHttpUrl) -> AnyHttpUrl:
-    if url.username or url.password:
-        raise ValueError("a URL without user and password, because everybody is shown it")
-    return url
-
-
 class AppSettings(Area):
     model_config = SettingsConfigDict(env_prefix="APP_")
     by_environment: ClassVar[Defaults] = {
-        Environment.LOCAL: {"debug": True, "cors_origins": ("*",)},
+        Environment.LOCAL: {"debug": True, "cors_origins": ("*",), "drain_seconds": 0},
+        Environment.TEST: {"drain_seconds": 0},
         Environment.PROD: {"docs": False, "allowed_hosts": ()},
     }
 
@@ -53,7 +48,7 @@ class AppSettings(Area):
         Environment.LOCAL, description="Where the application runs; decides defaults and what is refused."
     )
     name: str = Field("Trellis", min_length=1, max_length=100, description="The name on pages, in mails and the API.")
-    debug: bool = Field(default=False, description="Whether developers' details are shown, such as errors in full.")
+    debug: bool = Field(default=False, description="Whether an answer with status 500 names the error and its place.")
     docs: bool = Field(default=True, description="Whether /docs and /openapi.json are served.")
     cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
         (), description="Origins whose pages may call the API, separated by commas; * for every one."
@@ -61,14 +56,15 @@ class AppSettings(Area):
     allowed_hosts: Annotated[Words, AfterValidator(_hosts)] = Field(
         ("*",), description="Hosts that requests may be addressed to, separated by commas; * for every one."
     )
-    public_url: Annotated[AnyHttpUrl, AfterValidator(_without_credentials)] | None = Field(
-        None, description="Where users reach the application; links in mails begin with it."
-    )
     secret_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(_PUBLIC_KEY),
         description="Signs what the application hands out, such as page cursors: random, 32 bytes or more.",
     )
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Largest body of a request, in bytes.")
+    drain_seconds: float = Field(
+        5.0, ge=0, le=600, description="How long it says that it is not ready before it stops, in seconds."
+    )
+    stop_seconds: int = Field(30, ge=1, le=600, description="Longest wait for open requests when it stops, in seconds.")
 
     def objections(self, environment: Environment) -> Iterator[Objection]:
         if environment is not Environment.PROD:

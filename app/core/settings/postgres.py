@@ -156,10 +156,11 @@ class PostgresSettings(Area):
         if self.tls_ca_file and self.tls != "verify-full":
             mend = "Set POSTGRES_TLS=verify-full, or remove the file."
             yield Objection(("tls", "tls_ca_file"), "verify-full where certificates are given", mend)
+        # The server that comes with the dependencies is for developers and tests.
+        if not self.is_configured and environment not in {Environment.LOCAL, Environment.TEST}:
+            yield Objection(("url", "host"), f"a database in {environment}", "Set one of them.")
         if environment is not Environment.PROD:
             return
-        if not self.is_configured:
-            yield Objection(("url", "host"), "a database in prod", "Set one of them.")
         if self.tls is None:
             mend = "Set POSTGRES_TLS=verify-full, or say POSTGRES_TLS=disable if the network is trusted."
             yield Objection(("tls",), "a decision in prod", mend)

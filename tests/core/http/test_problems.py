@@ -17,6 +17,7 @@ from app.core.errors import (
     Unavailable,
 )
 from app.core.http.routing import ApiRouter
+from app.core.settings import AppSettings, Environment, Settings
 
 USERS = "/api/v1/users"
 
@@ -123,3 +124,19 @@ async def test_a_wrong_method_is_told_every_right_one(
     assert response.status_code == 405
     assert response.headers["allow"] == allow
     assert response.json()["error_code"] == "method_not_allowed"
+
+
+class TestDebug:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        app = AppSettings(env=Environment.LOCAL, debug=True)
+        return Settings(app=app, log=settings.log, postgres=settings.postgres)
+
+    async def test_a_developer_is_told_what_was_raised_and_where(
+        self, failing: FastAPI, client: httpx2.AsyncClient
+    ) -> None:
+        problem = (await client.get("/api/v1/failing?kind=unforeseen")).json()
+
+        assert problem["status"] == 500
+        assert problem["detail"].startswith("ValueError: password=hunter2 at ")
+        assert "test_problems.py:" in problem["detail"]

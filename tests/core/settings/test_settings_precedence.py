@@ -55,7 +55,7 @@ def test_the_environment_is_looked_up_before_its_own_file(tmp_path: Path, highes
     if highest in {"environment", "secret file", ".env"}:
         (tmp_path / ".env").write_text("APP_ENV=" + ("dev" if highest == ".env" else "staging"))
     for environment in Environment:
-        (tmp_path / f".env.{environment}").write_text(f"APP_NAME=from {environment}")
+        (tmp_path / f".env.{environment}").write_text(f"APP_NAME=from {environment}\nPOSTGRES_HOST=db")
 
     app = load_settings(environ=environ, directory=tmp_path).app
 

@@ -137,3 +137,12 @@ def test_a_module_objects_in_its_own_words(tmp_path: Path) -> None:
         load_settings([GateSettings], environ=SOUND, directory=tmp_path)
     load_settings([GateSettings], environ=SOUND | {"GATE_OPEN": "false"}, directory=tmp_path)
     load_settings([GateSettings], environ={}, directory=tmp_path)
+
+
+@pytest.mark.parametrize("environment", ["dev", "uat", "staging"])
+def test_only_developers_and_tests_get_a_database_for_nothing(tmp_path: Path, environment: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load_settings(environ={"APP_ENV": environment}, directory=tmp_path)
+    (fault,) = refusal.value.faults
+    assert (fault.where, fault.expected) == ("DATABASE_URL and POSTGRES_HOST", f"a database in {environment}")
+    assert load_settings(environ={"APP_ENV": "test"}, directory=tmp_path).postgres.address is None

@@ -40,7 +40,6 @@ def test_each_value_with_its_source(tmp_path: Path) -> None:
         "APP_DOCS": ("false", ".env"),
         "APP_ALLOWED_HOSTS": ("a.example, b.example", "environment"),
         "APP_SECRET_KEY": ("********", "secret file"),
-        "APP_PUBLIC_URL": ("not set", "default"),
         "LOG_FORMAT": ("console", ".env.local"),
         "DATABASE_URL": ("********", "environment"),
         "POSTGRES_PORT": ("5432", "default"),

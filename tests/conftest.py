@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -35,10 +36,17 @@ def pytest_configure(config: pytest.Config) -> None:
     asyncio.run(_migrate_template(server))
 
 
+class _Worker(Protocol):
+    """A worker as pytest-xdist, which has no types, describes it to the process that starts it."""
+
+    config: pytest.Config
+    workerinput: dict[str, str]
+
+
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: object) -> None:
+def pytest_configure_node(node: _Worker) -> None:
     """Hands the server on to a worker of pytest-xdist."""
-    node.workerinput["postgres"] = node.config.stash[_SERVER].to_text()  # type: ignore[attr-defined]  untyped plugin
+    node.workerinput["postgres"] = node.config.stash[_SERVER].to_text()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,8 +3,8 @@ from uuid import UUID
 
 from fastapi import Depends, Response, status
 
-from app.core.http.pages import PageQuery, PageRead
 from app.core.http.openapi import problems
+from app.core.http.pages import PageQuery, PageRead
 from app.core.http.routing import ApiRouter
 from app.db.depends import Reads, Uow
 from app.modules.user.errors import EmailTaken, UsernameTaken, UserNotFound

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from pydantic import MISSING, Field, StringConstraints
 
-from app.core.types import EmailAddress, Line, Schema
+from app.core.types import Bool, EmailAddress, Line, Schema
 from app.db import sizes
 
 Username = Annotated[
@@ -28,7 +28,7 @@ class UserChange(Schema):
     email: EmailAddress | MISSING = MISSING
     username: Username | MISSING = MISSING
     full_name: FullName | MISSING = MISSING
-    is_active: bool | MISSING = MISSING
+    is_active: Bool | MISSING = MISSING
 
 
 class UserRead(Schema):

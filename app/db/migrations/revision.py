@@ -1,0 +1,76 @@
+"""Writes the next migration from what the models say and the migrations so far do not."""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from alembic.autogenerate import RevisionContext
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script
+from sqlalchemy import Connection, MetaData
+
+from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.migrations.connection import working_connection
+from app.db.migrations.environment import run, with_alembic
+from app.db.migrations.errors import MigrationError
+from app.db.migrations.history import VERSIONS, History, alembic_config
+from app.db.migrations.runner import apply
+from app.db.migrations.scratch import scratch_database
+
+
+async def revision(
+    message: str,
+    address: PostgresAddress,
+    settings: PostgresSettings,
+    metadata: MetaData,
+    *,
+    versions: Path = VERSIONS,
+) -> Path:
+    """Writes a migration to `metadata` and returns its file; where nothing differs, one to be filled in by hand.
+
+    It compares with an empty database on the server of `address` that it migrates to the head, so that what somebody
+    did to their own database leaves no trace.
+
+    Raises:
+        MigrationError: the migrations branch or fail, or the server gives no scratch database.
+    """
+    history = History(versions)
+    async with scratch_database(address, settings) as scratch, working_connection(scratch, settings) as connection:
+        await apply(connection, scratch, history, history.line)
+        script = await with_alembic(connection, lambda sync: _write(sync, message, metadata, history, versions))
+    return Path(script.path)
+
+
+def _write(connection: Connection, message: str, metadata: MetaData, history: History, versions: Path) -> Script:
+    config = alembic_config(versions)
+    writing = RevisionContext(
+        config,
+        history.scripts,
+        {
+            "message": message,
+            "autogenerate": True,
+            "sql": False,
+            "head": "head",
+            "splice": False,
+            "branch_label": None,
+            "version_path": None,
+            "rev_id": None,
+            "depends_on": None,
+        },
+    )
+
+    def compare(current: tuple[str, ...], context: MigrationContext) -> Sequence[RevisionStep]:
+        writing.run_autogenerate(current, context)
+        return ()
+
+    with EnvironmentContext(
+        config, history.scripts, fn=compare, template_args=writing.template_args, revision_context=writing
+    ):
+        run(connection, metadata)
+    with redirect_stdout(io.StringIO()):  # Alembic tells its progress; ours is told by whoever called
+        script = next(writing.generate_scripts(), None)
+    if script is not None:
+        return script
+    raise MigrationError(f"Alembic wrote no migration into {versions}. See that the folder can be written.")

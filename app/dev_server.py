@@ -50,7 +50,7 @@ def run_with_reload(listener: socket.socket) -> None:
 
 
 def stop_with_parent(interval: float = 0.5) -> None:
-    """Ends this process as Ctrl-C would once the one that started it is gone, looking every `interval` seconds.
+    """Ends this process in good order once the one that started it is gone, looking every `interval` seconds.
 
     `make` killed with -9 cannot pass that on; without this the server would outlive it and hold the port.
     """
@@ -59,7 +59,8 @@ def stop_with_parent(interval: float = 0.5) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(interval)
-        os.kill(os.getpid(), signal.SIGINT)
+        # Not SIGINT, which a shell lets its background jobs ignore.
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,14 +34,14 @@ def clone(tmp_path: Path) -> Path:
 class Dev:
     """`python -m app dev` in a clone."""
 
-    def __init__(self, clone: Path, port: int) -> None:
+    def __init__(self, clone: Path, port: int, starter: Sequence[str] = (), options: Sequence[str] = ()) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.output = clone / "output.log"
         self._clone = clone
         environ = environment(None) | {"APP_ENV": "local", "PYTHONPATH": str(clone)}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "dev", "--port", str(port)],
+                [*starter, sys.executable, "-m", "app", "dev", "--port", str(port), *options],
                 cwd=clone, env=environ, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 
@@ -64,8 +64,10 @@ class Dev:
 
 
 @contextmanager
-def dev(clone: Path, port: int | None = None) -> Iterator[Dev]:
-    running = Dev(clone, port or free_port())
+def dev(
+    clone: Path, port: int | None = None, starter: Sequence[str] = (), options: Sequence[str] = ()
+) -> Iterator[Dev]:
+    running = Dev(clone, port or free_port(), starter, options)
     try:
         yield running
     finally:
@@ -92,6 +94,15 @@ def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone: Path) -> None:
         second.wait_until_ready()
         (user,) = httpx2.get(f"{second.url}/api/v1/users").json()["items"]
         assert user["email"] == ADA["email"]
+
+
+def test_it_ends_with_the_make_that_started_it(clone: Path) -> None:
+    # As a shell starts a background job: with Ctrl-C ignored.
+    starter = "import signal, subprocess, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); subprocess.run(sys.argv[1:])"
+    with dev(clone, starter=[sys.executable, "-c", starter], options=["--stop-with-parent"]) as started:
+        started.wait_until_ready()
+        started.process.kill()
+        started.wait_until_gone(10)
 
 
 def test_killed_it_leaves_nothing_behind(clone: Path) -> None:

@@ -75,6 +75,11 @@ async def _own_database(server_address: PostgresAddress, postgres: PostgresSetti
 async def empty(_own_database: PostgresAddress, postgres: PostgresSettings) -> PostgresAddress:
     """Emptied rather than made anew, which would take a hundred times as long."""
     connection = await connect(_own_database, postgres, "test")
+    # A test that failed half way may have left connections that hold on to its tables.
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await connection.close()
     return _own_database

@@ -6,7 +6,6 @@ It imports Alembic, so an application that serves requests leaves it alone.
 from app.db.migrations.checks import check
 from app.db.migrations.errors import MigrationError
 from app.db.migrations.findings import Finding
-from app.db.migrations.lint import lint
 from app.db.migrations.rebase import Rebase, rebase
 from app.db.migrations.revision import revision
 from app.db.migrations.runner import Status, downgrade, status, upgrade
@@ -18,7 +17,6 @@ __all__ = [
     "Status",
     "check",
     "downgrade",
-    "lint",
     "rebase",
     "revision",
     "status",

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.migrations.connection import connect, working_connection
 from app.db.migrations.errors import MigrationError, explaining
 from app.db.migrations.findings import Finding
 from app.db.migrations.history import VERSIONS, History, SeveralHeads
-from app.db.migrations.lint import lint
+from app.db.migrations.lint import lint, recording
 from app.db.migrations.runner import apply, take_back
 from app.db.migrations.scratch import scratch_database
 from app.db.migrations.snapshot import DECLARABLE, Snapshot, differences, take_snapshot
@@ -28,8 +29,7 @@ async def check(
     Raises:
         MigrationError: the migrations are no history at all, one of them fails, or the server gives no scratch database.
     """
-    found = [*single_head(versions), *lint(versions)]
-    if _SINGLE_HEAD in {finding.rule for finding in found}:
+    if found := single_head(versions):
         return found  # what has no order cannot be run
     async with scratch_database(address, settings) as scratch:
         found += await up_down_up(scratch, settings, versions)
@@ -51,8 +51,8 @@ def single_head(versions: Path = VERSIONS) -> list[Finding]:
 async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versions: Path = VERSIONS) -> list[Finding]:
     """Applies each migration, takes it back and applies it again; the empty database at `address` ends at the head.
 
-    A finding says that taking back did not restore the schema, or that applying again made another one. One that fails
-    is the last finding.
+    A finding says that a migration would harm who uses the database (see `lint`), that taking back did not restore the
+    schema, or that applying again made another one. One that fails is the last finding.
     """
     history = History(versions)
     found: list[Finding] = []
@@ -64,7 +64,9 @@ async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versi
                 doing = "upgrade()"
                 try:
                     before = await take_snapshot(look)
-                    await apply(connection, address, history, [script])
+                    with recording(await _synchronous(connection)) as statements:
+                        await apply(connection, address, history, [script])
+                    found += lint(file, statements)
                     after = await take_snapshot(look)
                     doing = "downgrade()"
                     await take_back(connection, address, history, [script])
@@ -78,6 +80,11 @@ async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versi
     finally:
         await look.close()
     return found
+
+
+async def _synchronous(connection: AsyncConnection) -> Connection:
+    """The connection that events are listened to on."""
+    return await connection.run_sync(lambda sync: sync)
 
 
 def _compared(file: Path, what: str, before: Snapshot, after: Snapshot) -> list[Finding]:

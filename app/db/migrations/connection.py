@@ -36,9 +36,9 @@ _END_WITHIN: Final = 5.0  # seconds
 
 
 async def connect(
-    address: PostgresAddress, settings: PostgresSettings, name: str = "trellis migration lock"
+    address: PostgresAddress, settings: PostgresSettings, name: str = "trellis migration check"
 ) -> asyncpg.Connection:
-    """A bare connection with the time-outs of migrations.
+    """A bare connection with the time-outs of migrations, shown in pg_stat_activity by `name`.
 
     Raises:
         MigrationError: the database cannot be reached.
@@ -60,7 +60,7 @@ async def connect(
             # A little later than the server's own, for a server that has stopped answering.
             command_timeout=settings.migration_statement_timeout + 1,
             statement_cache_size=0,
-            # PgBouncer knows no time-outs: there each transaction sets its own, and the rest has the role's.
+            # PgBouncer refuses the time-outs: there each transaction sets them, and outside of one the role's hold.
             server_settings={"application_name": name} | ({} if settings.pgbouncer else timeouts),
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -110,6 +110,21 @@ async def working_connection(address: PostgresAddress, settings: PostgresSetting
             yield connection
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def guard_connection(address: PostgresAddress, settings: PostgresSettings) -> AsyncIterator[asyncpg.Connection]:
+    """The connection that can hold the lock.
+
+    Raises:
+        MigrationError: the database cannot be reached.
+    """
+    guard = await connect(address, settings, "trellis migration lock")
+    try:
+        yield guard
+    finally:
+        with suppress(*DRIVER_ERRORS):
+            await guard.close(timeout=settings.connect_timeout)
 
 
 @asynccontextmanager

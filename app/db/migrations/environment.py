@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.local import database_address
-from app.db.migrations.connection import connect, locked
+from app.db.migrations.connection import guard_connection, locked
 
 T = TypeVar("T")
 
@@ -70,12 +70,8 @@ async def with_alembic(connection: AsyncConnection, work: Callable[[Connection],
 
 
 async def _run_locked(address: PostgresAddress, settings: PostgresSettings, metadata: MetaData) -> None:
-    guard = await connect(address, settings)
-    try:
-        async with locked(guard, address, settings) as connection:
-            await with_alembic(connection, lambda sync: run(sync, metadata))
-    finally:
-        await guard.close()
+    async with guard_connection(address, settings) as guard, locked(guard, address, settings) as connection:
+        await with_alembic(connection, lambda sync: run(sync, metadata))
 
 
 def _render_item(kind: str, item: object, autogenerate: AutogenContext) -> str | Literal[False]:

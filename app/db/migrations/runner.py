@@ -1,7 +1,6 @@
 """Applies migrations, takes them back, and says where a database stands."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.core.settings import PostgresAddress, PostgresSettings
-from app.db.migrations.connection import ask, connect, locked
+from app.db.migrations.connection import ask, guard_connection, locked
 from app.db.migrations.environment import run, with_alembic
 from app.db.migrations.errors import DRIVER_ERRORS, MigrationError, explained, explaining
 from app.db.migrations.history import VERSIONS, History, alembic_config
@@ -37,7 +36,7 @@ async def status(address: PostgresAddress, settings: PostgresSettings, *, versio
         MigrationError: the database cannot be reached or was migrated by other code.
     """
     history = History(versions)
-    async with _guard(address, settings) as guard:
+    async with guard_connection(address, settings) as guard:
         done = await _count_applied(guard, address, history)
     ids = [script.revision for script in history.line]
     return Status(ids[done - 1] if done else None, history.head, tuple(ids[done:]))
@@ -57,7 +56,7 @@ async def upgrade(
     """
     history = History(versions)
     wanted = history.count_to(target)
-    async with _guard(address, settings) as guard:
+    async with guard_connection(address, settings) as guard:
         if await _count_applied(guard, address, history) >= wanted:
             return ()
         async with locked(guard, address, settings) as connection:
@@ -74,7 +73,7 @@ async def downgrade(
         MigrationError: as for `upgrade`, or there are not so many.
     """
     history = History(versions)
-    async with _guard(address, settings) as guard, locked(guard, address, settings) as connection:
+    async with guard_connection(address, settings) as guard, locked(guard, address, settings) as connection:
         done = await _count_applied(guard, address, history)
         if not 0 < steps <= done:
             raise MigrationError(f"{address} has {done} migrations, so {steps} cannot be taken back. Ask for fewer.")
@@ -120,16 +119,6 @@ async def _run(
     except (*DRIVER_ERRORS, CommandError) as error:
         raise explained(error, address, f"Migration {Path(scripts[len(done)].path).name}") from error
     return tuple(done)
-
-
-@asynccontextmanager
-async def _guard(address: PostgresAddress, settings: PostgresSettings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await connect(address, settings)
-    try:
-        yield connection
-    finally:
-        with suppress(*DRIVER_ERRORS):
-            await connection.close(timeout=settings.connect_timeout)
 
 
 async def _count_applied(guard: asyncpg.Connection, address: PostgresAddress, history: History) -> int:

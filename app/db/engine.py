@@ -1,6 +1,5 @@
 """Where the engine is opened: the pool, its time-outs, and what its errors mean."""
 
-import ssl
 import time
 from collections.abc import Mapping
 
@@ -14,11 +13,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.errors import AppError
 from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.driver import CONNECT_ERRORS, connect, milliseconds, tls_context
 from app.db.errors import ConnectionLost, DatabaseUnreachable, translate
-
-# The server ends a slow statement itself and keeps the connection clean; the client's own deadline is for a server
-# that has stopped answering, and therefore a little later.
-_CLIENT_GRACE = 0.25  # seconds
 
 
 def open_engine(
@@ -28,30 +24,25 @@ def open_engine(
 
     Nothing is connected yet: a database that is down at start-up makes the instance not ready, not dead.
     """
+    tls = tls_context(settings)
+    limits = _limits(settings)
 
-    tls = _tls(settings)
-
-    async def connect() -> asyncpg.Connection:
+    async def open_connection() -> asyncpg.Connection:
         try:
-            return await asyncpg.connect(
-                host=address.host,
-                port=address.port,
-                user=address.user,
-                password=address.password.get_secret_value() if address.password else None,
-                database=address.database,
-                ssl=tls,
-                timeout=settings.connect_timeout,
-                command_timeout=settings.statement_timeout + _CLIENT_GRACE,
-                statement_cache_size=0,  # SQLAlchemy keeps its own prepared statements
-                # A pooler in transaction mode refuses settings of the session: each transaction brings its own.
-                server_settings={} if settings.pgbouncer else _server_settings(settings),
+            return await connect(
+                address,
+                settings,
+                tls=tls,
+                statement_timeout=settings.statement_timeout,
+                application_name="trellis",
+                limits=limits,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except CONNECT_ERRORS as error:
             raise DatabaseUnreachable from error
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=open_connection,
         pool_size=settings.pool_size,
         max_overflow=settings.pool_max_overflow,
         pool_timeout=settings.pool_timeout,
@@ -62,7 +53,7 @@ def open_engine(
     _translate_errors(engine, constraints)
     _check_connections(engine, settings.pool_check_after_idle)
     if settings.pgbouncer:
-        _set_per_transaction(engine, _server_settings(settings))
+        _set_per_transaction(engine, limits)
     return engine
 
 
@@ -75,7 +66,7 @@ def _translate_errors(engine: AsyncEngine, constraints: Mapping[str, type[AppErr
         if context.connection is not None and (timed_out or isinstance(error, ConnectionLost)):
             # A server that does not answer would not answer a polite goodbye either: the pool must not wait for one.
             driver = context.connection.connection.driver_connection
-            assert isinstance(driver, asyncpg.Connection)  # noqa: S101  what `connect` returned
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101  what `open_connection` returned
             driver.terminate()
             context.is_disconnect = True
             context.invalidate_pool_on_disconnect = False
@@ -106,14 +97,14 @@ def _check_connections(engine: AsyncEngine, check_after_idle: float) -> None:
                 raise DisconnectionError from error
 
 
-def _set_per_transaction(engine: AsyncEngine, server_settings: Mapping[str, str]) -> None:
+def _set_per_transaction(engine: AsyncEngine, limits: Mapping[str, str]) -> None:
     """One round trip more for each unit of work. Reads, each a transaction of its own, have the client's deadline only.
 
     PgBouncer has to be 1.21 or newer with `max_prepared_statements` above 0, which lets prepared statements follow a
     client from server to server.
     """
-    values = {f"{name}_": value for name, value in server_settings.items()}
-    statement = text("SELECT " + ", ".join(f"set_config('{name}', :{name}_, true)" for name in server_settings))
+    values = {f"{name}_": value for name, value in limits.items()}
+    statement = text("SELECT " + ", ".join(f"set_config('{name}', :{name}_, true)" for name in limits))
 
     @event.listens_for(engine.sync_engine, "begin")
     def set_local(connection: Connection) -> None:
@@ -121,26 +112,11 @@ def _set_per_transaction(engine: AsyncEngine, server_settings: Mapping[str, str]
             connection.execute(statement, values)
 
 
-def _server_settings(settings: PostgresSettings) -> dict[str, str]:
+def _limits(settings: PostgresSettings) -> dict[str, str]:
     return {
-        "application_name": "trellis",
-        "statement_timeout": _milliseconds(settings.statement_timeout),
-        "lock_timeout": _milliseconds(settings.lock_timeout),
-        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout),
+        "statement_timeout": milliseconds(settings.statement_timeout),
+        "lock_timeout": milliseconds(settings.lock_timeout),
+        "idle_in_transaction_session_timeout": milliseconds(settings.idle_in_transaction_timeout),
         "timezone": "UTC",
         "jit": "off",  # compiling takes longer than any statement of an API runs
     }
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1000))
-
-
-def _tls(settings: PostgresSettings) -> ssl.SSLContext | bool:
-    if settings.tls in {None, "disable"}:
-        return False
-    context = ssl.create_default_context(cafile=settings.tls_ca_file)
-    if settings.tls == "require":  # encrypted, but whoever answers is believed (libpq's meaning of the word)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

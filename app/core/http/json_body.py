@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.core.errors import FieldError, Invalid, Malformed
+from app.core.types.text import NOT_STORABLE, is_storable
 
 MAX_DEPTH: Final = 32
 # `int()` refuses more digits than this (CVE-2020-10735), and no column holds as many.
 _MAX_DIGITS: Final = 4300
 
-_NOT_STORABLE: Final = FieldError("body", "NUL characters and lone surrogates cannot be stored.", "string_not_storable")
+_NOT_STORABLE: Final = FieldError("body", NOT_STORABLE, "string_not_storable")
 _NOT_FINITE: Final = FieldError("body", "NaN, Infinity and numbers this large cannot be stored.", "number_not_finite")
 
 # A string is skipped whole, so that brackets inside it do not count; an unclosed one is left to the parser.
@@ -99,7 +100,7 @@ def _refuse_depth(text: str) -> None:
 
 def _refused(value: object, path: str) -> Iterator[FieldError]:
     if isinstance(value, str):
-        if not _is_storable(value):
+        if not is_storable(value):
             yield FieldError(path, _NOT_STORABLE.message, _NOT_STORABLE.type)
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -110,8 +111,4 @@ def _refused(value: object, path: str) -> Iterator[FieldError]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _refused(key, path)
-            yield from _refused(item, f"{path}.{key}" if _is_storable(key) else path)
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+            yield from _refused(item, f"{path}.{key}" if is_storable(key) else path)

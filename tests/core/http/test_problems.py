@@ -1,10 +1,12 @@
 """Every error is a problem document, and tells nothing that it should not."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from pydantic import Field
 
 from app.core.errors import (
     AppError,
@@ -18,6 +20,7 @@ from app.core.errors import (
 )
 from app.core.http.routing import ApiRouter
 from app.core.settings import AppSettings, Environment, Settings
+from app.core.types import Schema
 
 USERS = "/api/v1/users"
 
@@ -124,6 +127,28 @@ async def test_a_wrong_method_is_told_every_right_one(
     assert response.status_code == 405
     assert response.headers["allow"] == allow
     assert response.json()["error_code"] == "method_not_allowed"
+
+
+class Cat(Schema):
+    kind: Literal["cat"]
+
+
+class Dog(Schema):
+    kind: Literal["dog"]
+
+
+async def test_a_wrong_kind_is_not_repeated(application: FastAPI, client: httpx2.AsyncClient) -> None:
+    router = ApiRouter(prefix="/animals", tag="animals")
+
+    @router.post("")
+    async def keep(animal: Annotated[Cat | Dog, Field(discriminator="kind")]) -> None: ...
+
+    application.include_router(router)
+    response = await client.post("/api/v1/animals", json={"kind": "hunter2"})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["message"] == "The kind is not one of those that are accepted."
+    assert "hunter2" not in response.text
 
 
 class TestDebug:

@@ -44,7 +44,7 @@ _READ_ONLY = "The database accepts no changes right now. Try again shortly."
 
 # Longest prefix first: a whole SQLSTATE before its class.
 _MEANINGS: Mapping[str, tuple[type[AppError], str]] = {
-    "22": (Invalid, _TOO_LARGE),  # data exception
+    "22": (Invalid, _TOO_LARGE),  # data exception; also what the driver itself raises when it cannot encode a value
     "54000": (Invalid, _TOO_LARGE),  # program limit exceeded, e.g. a value too large for its index
     "23502": (Invalid, _MISSING),  # not-null violation
     "23514": (Invalid, _RULE_BROKEN),  # check violation
@@ -72,8 +72,6 @@ def translate(error: BaseException, constraints: Mapping[str, type[AppError]]) -
     """The error that a driver's exception means; `constraints` names those that stand for one. None: not its word."""
     if isinstance(error, asyncpg.PostgresError):
         return _by_sqlstate(error, constraints)
-    if isinstance(error, asyncpg.DataError):
-        return Invalid(_TOO_LARGE)  # the driver itself refused to encode a parameter
     if isinstance(error, TimeoutError):
         return DatabaseBusy()
     # The driver's protocol meets the server's goodbye in the middle of something else.

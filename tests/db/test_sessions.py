@@ -5,13 +5,14 @@ import uuid
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field, select
 
 from app.core.http.routing import ApiRouter
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.depends import Uow
+from app.db.errors import DatabaseBusy
 from app.db.model import Model, SoftDelete
 from app.db.repository import Repository
 from app.db.sessions import Database, open_database
@@ -100,6 +101,9 @@ async def test_a_soft_deleted_row_stays_but_no_query_sees_it(own_database: Postg
             assert await notes.get(deleted.id) is None
             assert [note.id for note in (await notes.page(10)).items] == [kept.id]
             assert await notes.count() == 1
+        async with database.unit_of_work() as uow:
+            await uow.session.exec(update(Note).values(content="changed"))
+        async with database.read_session() as session:
             assert (
                 await (await session.connection()).execute(text("SELECT count(*) FROM test_notes"))
             ).scalar_one() == 2
@@ -157,3 +161,14 @@ class TestAnswerBeforeCommit:
 
         assert response.status_code == 500
         assert await names(database) == []
+
+
+async def test_a_pool_without_a_free_connection_is_busy(own_database: PostgresAddress) -> None:
+    settings = PostgresSettings(pool_size=1, pool_max_overflow=0, pool_timeout=0.05)
+    async with open_database(own_database, settings, {}) as database, database.unit_of_work() as uow:
+        await uow.session.connection()
+        with pytest.raises(DatabaseBusy):
+            await database.ping()
+        with pytest.raises(DatabaseBusy):
+            async with database.unit_of_work() as other:
+                await other.session.connection()

@@ -1,8 +1,12 @@
 """Whether the migrations are one line, can be taken back, lead to what the models say, and harm nobody on the way."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+from alembic.script import Script
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,7 +15,7 @@ from app.db.migrations.connection import connect, working_connection
 from app.db.migrations.errors import MigrationError, explaining
 from app.db.migrations.findings import Finding
 from app.db.migrations.history import VERSIONS, History, SeveralHeads
-from app.db.migrations.lint import lint, recording
+from app.db.migrations.lint import Statement, lint, recording
 from app.db.migrations.runner import apply, take_back
 from app.db.migrations.scratch import scratch_database
 from app.db.migrations.snapshot import DECLARABLE, Snapshot, differences, take_snapshot
@@ -19,6 +23,7 @@ from app.db.migrations.snapshot import DECLARABLE, Snapshot, differences, take_s
 _DECLARED_SCHEMA: Final = "declared"
 _SINGLE_HEAD: Final = "single-head"
 _FAILS: Final = "migration-fails"
+_KEEPS_REMAINS: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 
 
 async def check(
@@ -51,6 +56,8 @@ def single_head(versions: Path = VERSIONS) -> list[Finding]:
 async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versions: Path = VERSIONS) -> list[Finding]:
     """Applies each migration, takes it back and applies it again; the empty database at `address` ends at the head.
 
+    What leaves the transaction (`autocommit_block`) is also applied twice, because a kill may leave it done and not noted.
+
     A finding says that a migration would harm who uses the database (see `lint`), that taking back did not restore the
     schema, or that applying again made another one. One that fails is the last finding.
     """
@@ -68,6 +75,12 @@ async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versi
                         await apply(connection, address, history, [script])
                     found += lint(file, statements)
                     after = await take_snapshot(look)
+                    if any(statement.alone for statement in statements):
+                        found += _taking_remains_for_whole(file, statements)
+                        doing = "upgrade() again, as after a kill before it was noted,"
+                        await _forget(look, script)
+                        await apply(connection, address, history, [script])
+                        found += _compared(file, f"{doing} differs in", after, await take_snapshot(look))
                     doing = "downgrade()"
                     await take_back(connection, address, history, [script])
                     found += _compared(file, "downgrade() does not restore", before, await take_snapshot(look))
@@ -85,6 +98,25 @@ async def up_down_up(address: PostgresAddress, settings: PostgresSettings, versi
 async def _synchronous(connection: AsyncConnection) -> Connection:
     """The connection that events are listened to on."""
     return await connection.run_sync(lambda sync: sync)
+
+
+async def _forget(look: asyncpg.Connection, script: Script) -> None:
+    await look.execute("DELETE FROM alembic_version")
+    if script.down_revision is not None:
+        await look.execute("INSERT INTO alembic_version VALUES ($1)", script.down_revision)
+
+
+def _taking_remains_for_whole(file: Path, statements: Sequence[Statement]) -> list[Finding]:
+    return [
+        Finding(
+            "up-down-up",
+            f"Killed while it builds an index, upgrade() would take the invalid remains for it: {statement.sql.strip()}.",
+            "Drop the index first, if it exists, and create it without IF NOT EXISTS.",
+            file,
+        )
+        for statement in statements
+        if _KEEPS_REMAINS.search(statement.sql)
+    ]
 
 
 def _compared(file: Path, what: str, before: Snapshot, after: Snapshot) -> list[Finding]:

@@ -10,7 +10,7 @@ What holds when something dies:
 - Only the lock's connection: the migration goes on, and no other can begin, because whoever gets the lock next ends the
   connection of the one that lost it before starting its own. Two never work at once.
 - A migration that runs outside a transaction (`autocommit_block`) may be left half done, so it is written to be
-  repeated: see the linter.
+  repeated: an index is dropped, if it exists, before it is created concurrently (`checks.up_down_up` tries it).
 """
 
 import asyncio

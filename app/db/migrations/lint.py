@@ -35,7 +35,7 @@ _NOT_ASKED: Final = (
     "require-enum-value-ordering",
 )
 # The runner sets both for every migration; see `connection`.
-_PREAMBLE: Final = "SET lock_timeout = '5s';\nSET statement_timeout = '60s';\n"
+_PREAMBLE: Final = ("SET lock_timeout = '5s';", "SET statement_timeout = '60s';")
 _STATED: Final = re.compile(r"^\s*#\s*squawk:\s*([a-z-]+)(,? because \S.*)?", re.MULTILINE)
 _DEADLINE: Final = 30.0  # seconds
 
@@ -46,6 +46,14 @@ class Statement:
 
     sql: str
     alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line for Squawk, and the whole statement that it is part of, on one line."""
+
+    text: str
+    statement: str = ""
 
 
 class _Violation(BaseModel):
@@ -91,25 +99,28 @@ def lint(file: Path, statements: Sequence[Statement]) -> list[Finding]:
     """
     reasons = {rule: bool(reason) for rule, reason in _STATED.findall(file.read_text(encoding="utf-8"))}
     script = _script(statements)
-    lines = script.splitlines()
     found = [
         Finding("no-reason", f"`# squawk: {rule}` gives no reason.", "Add one: , because …", file)
         for rule, has_reason in reasons.items()
         if not has_reason
     ]
-    for violation in _squawk(script):
+    for violation in _squawk("\n".join(line.text for line in script)):
         if violation.rule_name not in reasons:
-            what = f"{violation.message} ({lines[violation.line].rstrip(';')})"
+            what = f"{violation.message} ({script[violation.line].statement})"
             found.append(Finding(violation.rule_name, what, violation.help or "Do it in steps.", file))
     return found
 
 
-def _script(statements: Sequence[Statement]) -> str:
-    """One statement a line, within the transactions in which they ran."""
-    script = _PREAMBLE
+def _script(statements: Sequence[Statement]) -> list[_Line]:
+    """The statements as they were written, comments and all, within the transactions in which they ran."""
+    script = [_Line(line) for line in _PREAMBLE]
     for alone, group in groupby(statements, key=lambda statement: statement.alone):
-        lines = "".join(f"{' '.join(statement.sql.split())};\n" for statement in group)
-        script += lines if alone else f"BEGIN;\n{lines}COMMIT;\n"
+        script += [] if alone else [_Line("BEGIN;")]
+        for statement in group:
+            shown = " ".join(statement.sql.split())
+            # The semicolon has a line of its own, since the last one of the statement may end in a comment.
+            script += [_Line(line, shown) for line in (*statement.sql.split("\n"), ";")]
+        script += [] if alone else [_Line("COMMIT;")]
     return script
 
 

@@ -166,9 +166,9 @@ class TestAnswerBeforeCommit:
 async def test_a_pool_without_a_free_connection_is_busy(own_database: PostgresAddress) -> None:
     settings = PostgresSettings(pool_size=1, pool_max_overflow=0, pool_timeout=0.05)
     async with open_database(own_database, settings, {}) as database, database.unit_of_work() as uow:
-        await uow.session.connection()
+        _ = await uow.session.connection()
         with pytest.raises(DatabaseBusy):
             await database.ping()
         with pytest.raises(DatabaseBusy):
             async with database.unit_of_work() as other:
-                await other.session.connection()
+                _ = await other.session.connection()

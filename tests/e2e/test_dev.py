@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import httpx2
 import psutil
 import pytest
 
+from app.core.settings import PostgresAddress
 from tests.support.server import ROOT, answers, environment, free_port
 from tests.support.waiting import eventually
+
+Environ = Mapping[str, str]
 
 ADA = {"email": "ada@example.org", "username": "ada", "full_name": "Ada"}
 
@@ -34,16 +37,21 @@ def clone(tmp_path: Path) -> Path:
 class Dev:
     """`python -m app dev` in a clone."""
 
-    def __init__(self, clone: Path, port: int, starter: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, clone: Path, port: int, starter: Sequence[str], options: Sequence[str], environ: Environ
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.output = clone / "output.log"
         self._clone = clone
-        environ = environment(None) | {"APP_ENV": "local", "PYTHONPATH": str(clone)}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*starter, sys.executable, "-m", "app", "dev", "--port", str(port), *options],
-                cwd=clone, env=environ, stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
+                cwd=clone,
+                env={**environ, "APP_ENV": "local", "PYTHONPATH": str(clone)},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def wait_until_ready(self) -> None:
         eventually(lambda: answers(f"{self.url}/health/ready") or self.process.poll() is not None, 60)
@@ -65,9 +73,13 @@ class Dev:
 
 @contextmanager
 def dev(
-    clone: Path, port: int | None = None, starter: Sequence[str] = (), options: Sequence[str] = ()
+    clone: Path,
+    port: int | None = None,
+    starter: Sequence[str] = (),
+    options: Sequence[str] = (),
+    environ: Environ | None = None,
 ) -> Iterator[Dev]:
-    running = Dev(clone, port or free_port(), starter, options)
+    running = Dev(clone, port or free_port(), starter, options, environ or environment(None))
     try:
         yield running
     finally:
@@ -98,7 +110,9 @@ def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone: Path) -> None:
 
 def test_it_ends_with_the_make_that_started_it(clone: Path) -> None:
     # As a shell starts a background job: with Ctrl-C ignored.
-    starter = "import signal, subprocess, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); subprocess.run(sys.argv[1:])"
+    starter = (
+        "import signal, subprocess, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); subprocess.run(sys.argv[1:])"
+    )
     with dev(clone, starter=[sys.executable, "-c", starter], options=["--stop-with-parent"]) as started:
         started.wait_until_ready()
         started.process.kill()
@@ -113,6 +127,14 @@ def test_killed_it_leaves_nothing_behind(clone: Path) -> None:
 
     with dev(clone) as again:
         again.wait_until_ready()
+
+
+def test_a_configured_database_is_used_and_none_started(clone: Path, own_database: PostgresAddress) -> None:
+    with dev(clone, environ=environment(own_database)) as running:
+        running.wait_until_ready()
+        assert f"database  {own_database}" in running.output.read_text()
+        assert not [process for process in running.processes() if "postgres" in process.name()]
+        assert not (clone / ".local").exists()
 
 
 def test_a_changed_file_is_served_without_a_restart(clone: Path) -> None:

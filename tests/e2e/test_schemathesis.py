@@ -24,6 +24,6 @@ def test_it_does_what_it_says_in_every_phase(own_database: PostgresAddress, tmp_
 
     assert result.returncode == 0, result.stdout
     assert "Selected: 9/9" in result.stdout
-    for phase in ("Coverage", "Fuzzing", "Stateful"):
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert f"✅ {phase}" in result.stdout
     assert "unhandled_error" not in server.log.read_text()

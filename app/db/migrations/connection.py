@@ -16,7 +16,7 @@ What holds when something dies:
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 from uuid import uuid4
 
@@ -99,11 +99,11 @@ async def working_connection(address: PostgresAddress, settings: PostgresSetting
     def limit(connection: Connection) -> None:
         connection.exec_driver_sql(in_transaction)
 
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    finally:
-        await engine.dispose()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        with explaining(address, "Connecting"):
+            connection = await stack.enter_async_context(engine.connect())
+        yield connection
 
 
 @asynccontextmanager

@@ -17,9 +17,9 @@ FullName = Annotated[Line, Field(min_length=1, max_length=sizes.SHORT)]
 
 
 class UserCreate(Schema):
-    email: EmailAddress
-    username: Username
-    full_name: FullName
+    email: Annotated[EmailAddress, Field(examples=["ada@example.org"])]
+    username: Annotated[Username, Field(examples=["ada"])]
+    full_name: Annotated[FullName, Field(examples=["Ada Lovelace"])]
 
 
 class UserChange(Schema):

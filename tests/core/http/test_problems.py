@@ -157,9 +157,8 @@ class TestDebug:
         app = AppSettings(env=Environment.LOCAL, debug=True)
         return Settings(app=app, log=settings.log, postgres=settings.postgres)
 
-    async def test_a_developer_is_told_what_was_raised_and_where(
-        self, failing: FastAPI, client: httpx2.AsyncClient
-    ) -> None:
+    @pytest.mark.usefixtures("failing")
+    async def test_a_developer_is_told_what_was_raised_and_where(self, client: httpx2.AsyncClient) -> None:
         problem = (await client.get("/api/v1/failing?kind=unforeseen")).json()
 
         assert problem["status"] == 500

@@ -39,6 +39,16 @@ _PREAMBLE: Final = ("SET lock_timeout = '5s';", "SET statement_timeout = '60s';"
 _STATED: Final = re.compile(r"^\s*#\s*squawk:\s*([a-z-]+)(,? because \S.*)?", re.MULTILINE)
 _DEADLINE: Final = 30.0  # seconds
 
+# What Squawk has no rule for: each keeps every request from the table for as long as it runs.
+_WHOLE_TABLE: Final = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(LOCK\b|VACUUM\s*\(?[^;]*\bFULL\b|CLUSTER\b|TRUNCATE\b|REFRESH\s+MATERIALIZED\s+VIEW"
+    r"(?!\s+CONCURRENTLY)|(?:UPDATE|DELETE)\b(?!.*\bWHERE\b))",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+_BATCHES: Final = "Change the rows in batches, in a job after the migration; a table that is small needs a reason."
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -108,6 +118,14 @@ def lint(file: Path, statements: Sequence[Statement]) -> list[Finding]:
         if violation.rule_name not in reasons:
             what = f"{violation.message} ({script[violation.line].statement})"
             found.append(Finding(violation.rule_name, what, violation.help or "Do it in steps.", file))
+    if "whole-table" not in reasons:
+        found += [
+            Finding(
+                "whole-table", f"This locks or rewrites every row: {' '.join(statement.sql.split())}.", _BATCHES, file
+            )
+            for statement in statements
+            if _WHOLE_TABLE.match(statement.sql)
+        ]
     return found
 
 

@@ -176,6 +176,34 @@ async def test_finds_a_downgrade_that_was_never_written(
 
 
 @pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["DROP INDEX CONCURRENTLY IF EXISTS ix", "CREATE INDEX CONCURRENTLY ix ON one (id)"], None),
+        (["CREATE INDEX CONCURRENTLY ix ON one (id)"], "upgrade() again, as after a kill before it was noted, fails"),
+        (
+            ["CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON one (id)"],
+            "would take the invalid remains for it: CREATE INDEX",
+        ),
+        (
+            ["ALTER TABLE one ADD x serial", "ALTER TABLE one DROP IF EXISTS id"],
+            'column "x" of relation "one" already exists',
+        ),
+    ],
+)
+async def test_finds_what_cannot_be_repeated_after_a_kill(
+    empty: PostgresAddress, postgres: PostgresSettings, versions: Versions, statements: list[str], expected: str | None
+) -> None:
+    versions.add("aaaa", *GOOD)
+    lines = "".join(f"\n    op.execute('{statement}')" for statement in statements)
+    versions.add("bbbb", f"with op.get_context().autocommit_block():{lines}", 'op.execute("DROP INDEX ix")')
+    found = [finding.what for finding in await up_down_up(empty, postgres, versions.folder)]
+    if expected is None:
+        assert found == []
+    else:
+        assert any(expected in what for what in found), found
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "CREATE TABLE x (id int)",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -37,11 +38,10 @@ async def test_upgrades_and_downgrades(empty: PostgresAddress, look: asyncpg.Con
     assert await look.fetchval("SELECT to_regclass('users') IS NULL")
 
 
-async def test_prints_sql_without_touching_the_database(empty: PostgresAddress, look: asyncpg.Connection) -> None:
-    done = alembic(empty, "upgrade", "head", "--sql")
+def test_prints_sql_without_a_database(server_address: PostgresAddress) -> None:
+    done = alembic(replace(server_address, port=1), "upgrade", "head", "--sql")
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE users" in done.stdout
-    assert await look.fetchval("SELECT to_regclass('users') IS NULL AND to_regclass('alembic_version') IS NULL")
 
 
 async def test_sees_no_change_to_write(empty: PostgresAddress, postgres: PostgresSettings) -> None:

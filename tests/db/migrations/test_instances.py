@@ -17,11 +17,12 @@ from app.db.migrations.connection import connect
 from tests.db.migrations.conftest import Versions, until
 
 ROOT = Path(__file__).resolve().parents[3]
-GATE = 42  # an advisory lock at which a migration stands still until the test lets it through
-
+# A migration stands still here until the test lets it through; no time-out of a lock ends the wait.
+GATE = "DO 'BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; END'"
+OPEN_GATE = "INSERT INTO gate DEFAULT VALUES"
 AT_THE_GATE = """
     SELECT client_port, pid FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event = 'advisory' AND application_name = 'trellis migration'
+    WHERE datname = current_database() AND query LIKE 'DO %' AND application_name = 'trellis migration'
 """
 CREATE_INDEX = """
 with op.get_context().autocommit_block():
@@ -72,14 +73,15 @@ def process_at(port: int, processes: list[Process]) -> Process:
 
 
 @pytest.fixture
-def gated(versions: Versions) -> Versions:
+async def gated(versions: Versions, look: asyncpg.Connection) -> Versions:
+    await look.execute("CREATE TABLE gate ()")
     versions.add("aaaa", 'op.execute("CREATE TABLE things (id int)")')
     versions.add(
         "bbbb",
         f"""
         op.execute("CREATE TABLE more (id int)")
         op.execute("INSERT INTO things VALUES (1)")
-        op.execute("SELECT pg_advisory_xact_lock({GATE})")
+        op.execute("{GATE}")
         op.execute("INSERT INTO things VALUES (2)")
         """,
     )
@@ -103,7 +105,6 @@ async def test_eight_at_once_migrate_once(empty: PostgresAddress, versions: Vers
 async def test_one_of_eight_is_killed_and_the_others_finish(
     empty: PostgresAddress, gated: Versions, look: asyncpg.Connection
 ) -> None:
-    await look.execute(f"SELECT pg_advisory_lock({GATE})")
     async with instances(8, empty, gated) as processes:
         await until(lambda: has_rows(look, AT_THE_GATE))
         [(port, orphan)] = await look.fetch(AT_THE_GATE)
@@ -115,7 +116,7 @@ async def test_one_of_eight_is_killed_and_the_others_finish(
         assert len(await look.fetch(AT_THE_GATE)) == 1
         assert await look.fetchval("SELECT version_num FROM alembic_version") == "aaaa"
         assert await look.fetchval("SELECT to_regclass('more') IS NULL AND (SELECT count(*) FROM things) = 0")
-        await look.execute(f"SELECT pg_advisory_unlock({GATE})")
+        await look.execute(OPEN_GATE)
         applied = [await outcome(process) for process in processes if process is not killed]
     assert sorted(applied) == [*[[]] * 6, ["bbbb", "cccc"]]
     assert [row["id"] for row in await look.fetch("SELECT id FROM things ORDER BY id")] == [1, 2]
@@ -152,7 +153,6 @@ async def test_who_lost_the_lock_is_ended_by_who_gets_it(
         except MigrationError as error:
             return error  # a SystemExit must not leave a task
 
-    await look.execute(f"SELECT pg_advisory_lock({GATE})")
     first = asyncio.create_task(attempt())
     await until(lambda: has_rows(look, AT_THE_GATE))
     await look.execute(
@@ -164,7 +164,7 @@ async def test_who_lost_the_lock_is_ended_by_who_gets_it(
     assert isinstance(lost, MigrationError)
     assert "bbbb_test.py" in str(lost)
     assert "lost the connection" in str(lost)
-    await look.execute(f"SELECT pg_advisory_unlock({GATE})")
+    await look.execute(OPEN_GATE)
     assert await second == ("bbbb", "cccc")
     assert [row["id"] for row in await look.fetch("SELECT id FROM things ORDER BY id")] == [1, 2]
 

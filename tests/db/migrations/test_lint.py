@@ -16,7 +16,8 @@ EXISTING = """
 DROP_EXISTING = 'op.drop_table("things"); op.drop_table("owners")'
 CONCURRENTLY = """
     with op.get_context().autocommit_block():
-        op.create_index("ix", "things", ["name"], postgresql_concurrently=True, if_not_exists=True)
+        op.drop_index("ix", "things", postgresql_concurrently=True, if_exists=True)
+        op.create_index("ix", "things", ["name"], postgresql_concurrently=True)
 """
 
 
@@ -35,6 +36,10 @@ CONCURRENTLY = """
         ('op.create_unique_constraint("uq", "things", ["name"])', "disallowed-unique-constraint"),
         ('op.create_foreign_key("fk", "things", "owners", ["id"], ["id"])', "adding-foreign-key-constraint"),
         ('op.execute("ALTER TABLE things DROP COLUMN name")', "ban-drop-column"),
+        (
+            'op.execute("""-- nobody reads it\nALTER TABLE things -- these\nDROP COLUMN name -- any more""")',
+            "ban-drop-column",
+        ),
         ('op.get_bind().exec_driver_sql("CREATE INDEX ix ON things (name)")', "require-concurrent-index-creation"),
     ],
 )
@@ -90,3 +95,43 @@ def test_what_is_meant_is_stated_with_its_reason(tmp_path: Path) -> None:
     assert findings(tmp_path, "# squawk: ban-drop-column, because nothing reads it") == []
     assert findings(tmp_path, "# squawk: renaming-column, because nothing reads it") == ["ban-drop-column"]
     assert findings(tmp_path, "# squawk: ban-drop-column") == ["no-reason"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "LOCK TABLE things",
+        "-- why\nlock things IN SHARE MODE",
+        "VACUUM FULL things",
+        "VACUUM (ANALYZE, FULL) things",
+        "/* why */ CLUSTER things",
+        "TRUNCATE things",
+        "REFRESH MATERIALIZED VIEW names",
+        "UPDATE things SET name = ''",
+        "DELETE FROM things",
+    ],
+)
+def test_what_takes_a_whole_table_is_found(tmp_path: Path, sql: str) -> None:
+    file = tmp_path / "migration.py"
+    file.write_text("")
+    statement = Statement(sql, alone=sql.startswith("VACUUM"))
+    assert "whole-table" in [finding.rule for finding in lint(file, [statement])]
+
+    file.write_text("# squawk: whole-table, because it has ten rows")
+    assert "whole-table" not in [finding.rule for finding in lint(file, [statement])]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "VACUUM things",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY names",
+        "UPDATE things SET name = '' WHERE id < 1000",
+        "DELETE FROM things\nWHERE id = 1",
+        "SELECT 'TRUNCATE'",
+    ],
+)
+def test_what_takes_some_rows_is_not(tmp_path: Path, sql: str) -> None:
+    file = tmp_path / "migration.py"
+    file.write_text("")
+    assert lint(file, [Statement(sql, alone=sql.startswith("VACUUM"))]) == []

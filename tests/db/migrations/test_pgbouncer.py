@@ -9,9 +9,9 @@ import asyncpg
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.migrations import downgrade, status, upgrade
 from tests.db.migrations.conftest import Versions
-from tests.db.test_pgbouncer import pgbouncer, pytestmark
+from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
 
-__all__ = ["pytestmark"]  # there it says when to skip
+pytestmark = needs_pgbouncer
 
 
 async def test_migrates_once(

@@ -38,7 +38,8 @@ async def test_writes_what_the_models_have_and_the_migrations_have_not(
         file = await revision(message, server_address, postgres, metadata, versions=versions.folder)
         assert file.parent == versions.folder
         found = await check(server_address, postgres, metadata, versions=versions.folder)
-        assert {finding.rule for finding in found} <= {"constraint-missing-not-valid"}  # which is for the author to mend
+        # Which is for the author to mend.
+        assert {finding.rule for finding in found} <= {"constraint-missing-not-valid"}
         return file.read_text()
 
     def things(*more: CheckConstraint) -> MetaData:

@@ -5,6 +5,8 @@ PORT ?= 8000
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 INSTALLED := .venv/installed
+AUDIT := .venv/audit
+AUDITED := $(AUDIT)/installed
 
 # What decides about data and answers is tested to the last branch; for the rest pyproject.toml states the bound.
 WHOLLY_COVERED := app/core/errors.py,app/core/http/problems.py,app/core/settings/*,app/db/errors.py,app/db/sessions.py
@@ -15,7 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean
+.PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean \
+	audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +69,31 @@ doctor: $(INSTALLED) ## Find what keeps the application from running here, and h
 openapi: $(INSTALLED) ## Write docs/openapi.json from the routes
 	@$(RUN) app openapi
 
+audit: $(AUDITED) ## Look for known vulnerabilities in the dependencies and for secrets in what git holds (needs the network)
+	@$(AUDIT)/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+		$(foreach lock,base dev audit,--requirement requirements/$(lock).lock)
+	@git ls-files -z | xargs -0 $(AUDIT)/bin/python -m detect_secrets.pre_commit_hook --baseline .secrets.baseline
+
+# Passwords by name are left to ruff (S105 to S107); the hashes of a lock look like keys; nothing is sent anywhere.
+secrets: $(AUDITED) ## Accept what looks like a secret and is none: writes .secrets.baseline, to be read before it is committed
+	@$(AUDIT)/bin/python -m detect_secrets scan --slim --no-verify --disable-plugin KeywordDetector \
+		--exclude-files '^requirements/.*\.lock$$' > .secrets.baseline.new
+	@mv .secrets.baseline.new .secrets.baseline
+
+sbom: $(AUDITED) ## Write .local/sbom.json: what the image ships, with versions and licences (CycloneDX)
+	@$(PYTHON) -m venv --clear --without-pip .venv/shipped
+	@$(AUDIT)/bin/python -m pip --python .venv/shipped/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes --requirement requirements/base.lock
+	@mkdir -p .local
+	@$(AUDIT)/bin/python -m cyclonedx_py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file .local/sbom.json .venv/shipped/bin/python
+
+hooks: $(INSTALLED) $(AUDITED) ## Check what is about to be committed, from now on
+	@$(AUDIT)/bin/python -m pre_commit install
+
+image: ## Build the image trellis (needs Docker)
+	@docker build $(ARGS) --tag trellis .
+
 lock: $(INSTALLED) ## Resolve the dependencies again into requirements/*.lock
 	@$(RUN) pip install --quiet uv
 	@$(BIN)/uv pip compile $(LOCK) -o requirements/base.lock
@@ -77,6 +105,13 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 
 clean: ## Remove .venv and caches; the local database under .local stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+$(AUDITED): requirements/audit.lock
+	@echo "Installing the locked tools of the audit into $(AUDIT) …"
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements/audit.lock
+	@touch $@
 
 # The stamp is newer than the lock when what is installed is what is locked.
 $(INSTALLED): requirements/dev.lock

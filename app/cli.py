@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
-from typing import Annotated, Final
+from types import FrameType
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -12,6 +14,7 @@ from app import __version__
 from app.core.logging import configure_logging
 from app.core.module import discover
 from app.core.settings import PostgresAddress, Settings, describe, load_settings
+from app.core.startup import StartupRefused
 from app.db.local import database_address
 from app.db.model import metadata
 
@@ -32,8 +35,12 @@ def dev(
     stop_with_parent: Annotated[bool, typer.Option(help="Stop when the process that started this is gone.")] = False,
 ) -> None:
     """Serve on this machine, with reload and a database of its own."""
-    from app import dev_server  # noqa: PLC0415  its file watcher is a development dependency
-
+    try:
+        from app import dev_server  # noqa: PLC0415  its file watcher is a development dependency
+    except ModuleNotFoundError as missing:
+        raise StartupRefused(
+            f"`dev` needs {missing.name}, a development dependency. Install it with: make install"
+        ) from None
     settings = _settings()
     configure_logging(settings.log)
     if stop_with_parent:
@@ -58,6 +65,8 @@ def serve(
     """Serve in production."""
     from app import server  # noqa: PLC0415  each command loads what it needs, so that all start fast
 
+    # The first process of a container ignores SIGTERM until it has a handler, and migrating may take a while.
+    signal.signal(signal.SIGTERM, _stop)
     settings = _settings()
     configure_logging(settings.log)
     with database_address(settings.postgres) as address:
@@ -149,6 +158,10 @@ def doctor(port: Annotated[int, typer.Option(help="The port that `dev` would use
             typer.echo(f"     {finding.mend}")
     if not all(finding.healthy for finding in findings):
         raise typer.Exit(1)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _settings() -> Settings:

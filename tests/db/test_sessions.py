@@ -5,7 +5,7 @@ import uuid
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text, update
+from sqlalchemy import MetaData, text, update
 from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field, select
 
@@ -80,6 +80,7 @@ async def test_lazy_loading_is_not_there_to_be_used() -> None:
 
 class Note(SoftDelete, table=True):
     __tablename__ = "test_notes"
+    metadata = MetaData()  # its own: the application's says what the migrations have to create
 
     content: str = Field(max_length=100)
 

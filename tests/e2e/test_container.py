@@ -1,6 +1,7 @@
 """The image and the composition as they are deployed: built, looked into, started, asked, stopped and removed."""
 
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -12,14 +13,14 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
+from app.core.settings import AppSettings
 from tests.support.server import ROOT, answers, environment, free_port
 from tests.support.waiting import eventually
 
 BASES = ("python:3.13-slim", "postgres:18")
 ADA = {"email": "ada@example.org", "username": "ada", "full_name": "Ada"}
-GRACE = 45.0  # seconds: stop_grace_period in compose.yaml, after which Docker kills
 
-# Runs in the image. What it finds of tools and packages, it could be used to build with.
+# Runs in the image.
 LOOK_AROUND = """
 import importlib.util, json, os, pathlib, shutil
 
@@ -119,16 +120,26 @@ def composition(image: str) -> Iterator[Composition]:
         assert running.left() == []
 
 
-def state(container: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(docker("inspect", "--format", "{{json .State}}", container).stdout)
-    return found
+def grace() -> int:
+    """The seconds after which the composition has Docker kill the application."""
+    stated = re.search(r"stop_grace_period: (\d+)s$", (ROOT / "compose.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated is not None
+    return int(stated[1])
 
 
-def stop(container: str) -> float:
-    """Stops it as a deployment does, and returns the seconds that it took to end by itself."""
+def stop(container: str) -> None:
+    """Stops it as a deployment does; it ends by itself, in time and content."""
     started = time.monotonic()
-    docker("stop", "--time", str(int(GRACE)), container, seconds=GRACE + 30)
-    return time.monotonic() - started
+    docker("stop", "--time", str(grace()), container, seconds=grace() + 30)
+    assert time.monotonic() - started < grace()
+    state = json.loads(docker("inspect", "--format", "{{json .State}}", container).stdout)
+    assert state["ExitCode"] == 0, docker("logs", container).stderr
+
+
+def test_compose_waits_longer_than_the_application_takes_to_stop() -> None:
+    settings = AppSettings()
+
+    assert grace() > settings.drain_seconds + settings.stop_seconds
 
 
 def test_the_image_holds_what_runs_and_nothing_to_build_with(image: str) -> None:
@@ -161,9 +172,8 @@ def test_compose_migrates_and_serves_and_stops(image: str) -> None:
         assert user["email"] == ADA["email"]
 
         app = running.compose("ps", "--quiet", "app").strip()
-        assert stop(app) < GRACE
+        stop(app)
         logs = running.compose("logs", "app")
-        assert state(app)["ExitCode"] == 0, logs
         assert "applied" in logs
         assert "Traceback" not in logs
 
@@ -192,7 +202,6 @@ def test_in_production_the_image_is_healthy_on_a_file_system_it_cannot_write_to(
             assert asked.status_code == 200
             assert not answers(f"http://127.0.0.1:{port}/health/ready")
 
-            assert stop(app) < GRACE
-            assert state(app)["ExitCode"] == 0, docker("logs", app).stderr
+            stop(app)
         finally:
             docker("rm", "--force", app)

@@ -116,4 +116,24 @@ class TestServe:
         finally:
             process.kill()
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-        assert any(line["event"] == "request" and line["status"] == 503 for line in lines)
+        assert any(line["event"] == "request" and line["path"] == "/api/v1/users" for line in lines)
+
+    def test_it_can_be_stopped_while_it_waits_to_migrate(self, own_database: PostgresAddress) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            environ = environment(own_database) | {
+                "POSTGRES_PORT": str(silent.getsockname()[1]),
+                "POSTGRES_HOST": "127.0.0.1",
+                "POSTGRES_CONNECT_TIMEOUT": "60",
+            }
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve", "--migrate"],
+                cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                silent.settimeout(30)
+                connection, _ = silent.accept()
+                with connection:
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(5) == 0
+            finally:
+                process.kill()

@@ -1,6 +1,7 @@
 """Pure ASGI middleware: what happens to every request before and after its route."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -74,7 +75,8 @@ class RequestMiddleware:
                 await response(scope, receive, send_with_headers)
             finally:
                 route = scope.get("route")
-                _log.info(
+                _log.log(
+                    logging.DEBUG if _is_probe(scope) else logging.INFO,
                     "request",
                     method=scope["method"],
                     path=scope["path"],
@@ -103,7 +105,8 @@ class GuardMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if not self._is_for_us(headers.get(b"host", b"")):
+        # Probes ask by the address of the instance, which no list can name.
+        if not (_is_probe(scope) or self._is_for_us(headers.get(b"host", b""))):
             answer = problem_response(scope, Malformed("This service does not answer for the host that was asked for."))
         elif errors := tuple(_nul_outside_body(scope)):
             answer = problem_response(scope, Invalid(errors=errors))
@@ -195,6 +198,11 @@ def _replaying(seen: tuple[Message, ...], receive: Receive) -> Receive:
         return next(kept, None) or await receive()
 
     return receive_again
+
+
+def _is_probe(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/health")
 
 
 def _host_name(host: bytes) -> str:

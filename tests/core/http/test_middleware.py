@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from app.core.errors import Interrupted
@@ -83,6 +84,17 @@ async def test_bad_utf8_in_an_address_is_no_error_of_ours(client: httpx2.AsyncCl
         assert (await client.get(path)).status_code in {400, 404, 422}
 
 
+@pytest.mark.parametrize(("path", "level"), [("/health/live", "debug"), (USERS, "info")])
+async def test_one_line_is_written_for_each_request(client: httpx2.AsyncClient, path: str, level: str) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await client.get(path)
+
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line["duration_ms"] > 0
+    assert (line["method"], line["path"], line["route"], line["status"]) == ("GET", path, path, 200)
+    assert line["log_level"] == level
+
+
 class TestBodyLimit:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
@@ -133,15 +145,19 @@ class TestHosts:
             app=AppSettings(env=Environment.TEST, allowed_hosts=allowed), log=settings.log, postgres=settings.postgres
         )
 
+    @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
+    async def test_a_probe_may_ask_by_address(self, client: httpx2.AsyncClient, path: str) -> None:
+        assert (await client.get(path, headers={"host": "10.1.2.3:8000"})).status_code == 200
+
     @pytest.mark.parametrize("host", ["api.example.org", "API.example.org:8000", "a.example.net", "[::1]:8000"])
     async def test_a_named_host_is_answered(self, client: httpx2.AsyncClient, host: str) -> None:
-        assert (await client.get("/health", headers={"host": host})).status_code == 200
+        assert (await client.get(USERS, headers={"host": host})).status_code == 200
 
     @pytest.mark.parametrize(
         "host", ["example.org", "evil.org", "", "api.example.org.evil.org", "example.net", "xexample.net", "[::2]"]
     )
     async def test_any_other_host_is_not(self, client: httpx2.AsyncClient, host: str) -> None:
-        response = await client.get("/health", headers={"host": host})
+        response = await client.get(USERS, headers={"host": host})
 
         assert response.status_code == 400
         assert response.json()["error_code"] == "malformed"

@@ -69,7 +69,7 @@ def environment(address: PostgresAddress | None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("APP_", "POSTGRES_", "LOG_", "DATABASE_URL", "TEST_DATABASE_URL"))
+        if not name.startswith(("APP_", "POSTGRES_", "LOG_", "DATABASE_URL", "TEST_DATABASE_URL", "SECRETS_DIR"))
     }
     kept |= {"APP_ENV": "test", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
     if address is not None:

@@ -202,7 +202,7 @@ def _replaying(seen: tuple[Message, ...], receive: Receive) -> Receive:
 
 def _is_probe(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path.startswith("/health")
+    return path == "/health" or path.startswith("/health/")
 
 
 def _host_name(host: bytes) -> str:

@@ -1,6 +1,5 @@
 """Every error as a problem document (RFC 9457), by one renderer."""
 
-import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -103,10 +102,10 @@ def problem_response(scope: Scope, error: AppError) -> Response:
 
 
 def unhandled_response(scope: Scope, error: Exception, *, debug: bool) -> Response:
-    """The answer for an error that nobody foresaw; with `debug` it names the error and where it was raised."""
+    """The answer for an error that nobody foresaw; with `debug` it names the kind of error, for the developer at hand."""
     _log.error("unhandled_error", exc_info=error)
-    detail = _raised_at(error) if debug else AppError.detail
-    return _render(scope, HTTPStatus.INTERNAL_SERVER_ERROR, AppError.code, AppError.title, detail)
+    detail = f"{type(error).__name__}; the log has its stack under the request id." if debug else AppError.detail
+    return _render(scope, int(HTTPStatus.INTERNAL_SERVER_ERROR), AppError.code, AppError.title, detail)
 
 
 def http_problem_response(scope: Scope, error: HTTPException) -> Response:
@@ -172,12 +171,6 @@ def _render(
     )
     body = problem.model_dump_json(exclude=None if problem.errors else {"errors"})
     return Response(body, status, {**(headers or {}), "cache-control": "no-store"}, MEDIA_TYPE)
-
-
-def _raised_at(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
 
 
 def _path(location: Iterable[str | int]) -> str:

@@ -48,7 +48,7 @@ class AppSettings(Area):
         Environment.LOCAL, description="Where the application runs; decides defaults and what is refused."
     )
     name: str = Field("Trellis", min_length=1, max_length=100, description="The name on pages, in mails and the API.")
-    debug: bool = Field(default=False, description="Whether an answer with status 500 names the error and its place.")
+    debug: bool = Field(default=False, description="Whether an answer with status 500 names the kind of error.")
     docs: bool = Field(default=True, description="Whether /docs and /openapi.json are served.")
     cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
         (), description="Origins whose pages may call the API, separated by commas; * for every one."

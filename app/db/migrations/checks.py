@@ -49,7 +49,7 @@ def single_head(versions: Path = VERSIONS) -> list[Finding]:
         History(versions)
     except SeveralHeads as error:
         what = f"The migrations branch into {' and '.join(error.heads)}."
-        return [Finding(_SINGLE_HEAD, what, "Put one branch behind the other with rebase().")]
+        return [Finding(_SINGLE_HEAD, what, "Put one branch behind the other with: make rebase")]
     return []
 
 
@@ -156,7 +156,7 @@ async def drift(address: PostgresAddress, settings: PostgresSettings, metadata: 
         Finding(
             "drift",
             f"{change.thing}: {_told(change.before)} by the migrations, {_told(change.after)} by the models.",
-            "Write the migration that is missing (`revision`), or correct the model.",
+            "Write the migration that is missing with make migration, or correct the model.",
         )
         for change in differences(migrated, declared)
         if change.thing.kind in DECLARABLE

@@ -21,7 +21,7 @@ class SeveralHeads(MigrationError):
     def __init__(self, heads: tuple[str, ...]) -> None:
         super().__init__(
             f"The migrations branch: {' and '.join(heads)} both want to be the newest. "
-            "Put one branch behind the other with rebase()."
+            "Put one branch behind the other with: make rebase"
         )
         self.heads = heads
 
@@ -70,7 +70,7 @@ class History:
             if not isinstance(script.down_revision, str | None):
                 raise MigrationError(
                     f"{Path(script.path).name} merges two branches, but the migrations are one line. "
-                    "Delete it and put one branch behind the other with rebase()."
+                    "Delete it and put one branch behind the other with: make rebase"
                 )
             line.append(script)
             below = script.down_revision

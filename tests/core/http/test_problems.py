@@ -158,9 +158,8 @@ class TestDebug:
         return Settings(app=app, log=settings.log, postgres=settings.postgres)
 
     @pytest.mark.usefixtures("failing")
-    async def test_a_developer_is_told_what_was_raised_and_where(self, client: httpx2.AsyncClient) -> None:
+    async def test_a_developer_is_told_what_was_raised_and_no_more(self, client: httpx2.AsyncClient) -> None:
         problem = (await client.get("/api/v1/failing?kind=unforeseen")).json()
 
         assert problem["status"] == 500
-        assert problem["detail"].startswith("ValueError: password=hunter2 at ")
-        assert "test_problems.py:" in problem["detail"]
+        assert problem["detail"] == "ValueError; the log has its stack under the request id."

@@ -1,0 +1,183 @@
+"""Tables and the tree in the documents, written from the code.
+
+`python -m tests.docs.tables` writes them again. Each stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from app.core import errors
+from app.core.errors import AppError
+from app.core.http.problems import status_of
+from app.core.settings import Area, Environment, Settings, describe
+from app.core.settings.faults import MASK
+from app.db.errors import _MEANINGS as SQLSTATES
+from tests.docs.markdown import documents, name
+from tests.support.server import ROOT
+
+_TABLE: Final = re.compile(
+    r"(?<=<!-- table: )(?P<name>[a-z-]+)(?P<head> -->\n)(?P<rows>.*?)(?=<!-- end -->)", re.DOTALL
+)
+_TARGET: Final = re.compile(r"^(?P<target>[a-z-]+):.*## (?P<what>.+)$", re.MULTILINE)
+
+# Folders that cannot speak for themselves.
+_FOLDERS: Final = {
+    "app": "the application",
+    "app/core": "mechanism that knows no feature and no table",
+    "app/core/http": "what happens between socket and route",
+    "app/db": "all that is about tables and belongs to no feature",
+    "app/modules": "the features, one folder each, with the same files; for a new one copy `user`",
+    "alembic": "the migrations, one line of history",
+    "docs": "guides, decision records, the description of the API",
+    "requirements": "what is installed, locked with hashes",
+    "static": "what pages are made of",
+    "templates": "likewise",
+    "tests": "in folders as the code is; architecture/, docs/ and e2e/ beside them",
+}
+# Not the modules: adding or deleting one is no matter of the README.
+_SHOWN_WHOLE: Final = {"app", "app/core", "app/core/http", "app/core/settings", "app/core/types", "app/db"}
+_LONG: Final = 95  # characters of an explanation
+
+
+def tree() -> str:
+    """The folders, and the files of the application, each with what its docstring says first."""
+    rows = [row for folder in _FOLDERS if "/" not in folder for row in _branch(ROOT / folder)]
+    width = max(len(path) for path, _ in rows) + 2
+    return "\n```text\n" + "".join(f"{path:<{width}}{what}\n" for path, what in rows) + "```\n\n"
+
+
+def settings() -> str:
+    """Every variable of the platform, as `make settings` lists them."""
+    plain = Settings()
+    fields = [(type(area), field) for area in plain.areas for field in type(area).model_fields]
+    return _table(
+        ("variable", "default", "what it says"),
+        (
+            (f"`{row.variable}`", _defaults(area, field, row.value), row.description)
+            for row, (area, field) in zip(describe(plain), fields, strict=True)
+        ),
+    )
+
+
+def targets() -> str:
+    """The targets of the Makefile with their own explanations."""
+    found = _TARGET.finditer((ROOT / "Makefile").read_text(encoding="utf-8"))
+    return _table(("command", "what it does"), ((f"`make {match['target']}`", match["what"]) for match in found))
+
+
+def kinds() -> str:
+    """The errors that a module derives its own from."""
+    return _table(
+        ("class", "status", "`error_code`", "it says"),
+        ((f"`{kind.__name__}`", str(status_of(kind).value), f"`{kind.code}`", kind.detail) for kind in _kinds()),
+    )
+
+
+def sqlstates() -> str:
+    """What the database's own codes mean, most exact first."""
+    return _table(
+        ("SQLSTATE", "error", "status", "it says"),
+        (
+            (
+                f"`{state}`" if len(state) > 3 else f"`{state}…`",
+                f"`{kind.__name__}`",
+                str(status_of(kind).value),
+                detail,
+            )
+            for state, (kind, detail) in sorted(SQLSTATES.items(), key=lambda entry: (-len(entry[0]), entry[0]))
+        ),
+    )
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "tree": tree,
+    "settings": settings,
+    "targets": targets,
+    "kinds": kinds,
+    "sqlstates": sqlstates,
+}
+
+
+def with_current_tables(text: str) -> str:
+    """`text` with what the code says today.
+
+    Raises:
+        KeyError: it has a table that nothing here writes.
+    """
+    return _TABLE.sub(lambda match: match["name"] + match["head"] + TABLES[match["name"]](), text)
+
+
+def names_of_tables(text: str) -> list[str]:
+    return [match["name"] for match in _TABLE.finditer(text)]
+
+
+def main() -> None:
+    for document in documents():
+        text = document.read_text(encoding="utf-8")
+        if (current := with_current_tables(text)) != text:
+            document.write_text(current, encoding="utf-8")
+            print(f"Wrote {name(document)}.")  # noqa: T201  a command
+
+
+def _branch(path: Path) -> Iterator[tuple[str, str]]:
+    """A file or a folder, and what is in it as far as it is shown."""
+    place = path.relative_to(ROOT).as_posix()
+    indent = "  " * place.count("/")
+    if path.is_file():
+        yield indent + path.name, _said_by(path)
+        return
+    yield f"{indent}{path.name}/", _FOLDERS.get(place) or _said_by(path / "__init__.py")
+    if place in _SHOWN_WHOLE:
+        inside = [
+            part
+            for part in path.iterdir()
+            if (part / "__init__.py").exists() or (part.suffix == ".py" and part.name != "__init__.py")
+        ]
+        for part in sorted(inside, key=lambda part: (part.is_dir(), part.name)):
+            yield from _branch(part)
+
+
+def _said_by(file: Path) -> str:
+    """The first sentence of its docstring; of a long one what stands before the first colon or semicolon."""
+    first = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    sentence = first.partition(". ")[0].rstrip(".")
+    short = re.split(r"[:;] ", sentence)[0] if len(sentence) > _LONG else sentence
+    return short if short[1:2].isupper() else short[:1].lower() + short[1:]
+
+
+def _defaults(area: type[Area], field: str, shown: str) -> str:
+    """The plain default, and those of single environments."""
+    others = [
+        f"{_code(_shown(values[field]))} in {environment}"
+        for environment in Environment
+        if field in (values := area.by_environment.get(environment, {}))
+    ]
+    return "; ".join([_code(shown), *others])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _code(text: str) -> str:
+    said = {"": "none", "not set": "not set", MASK: "a public one"}
+    return said.get(text, f"`{text}`")
+
+
+def _kinds() -> list[type[AppError]]:
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AppError)]
+    return sorted(found, key=lambda kind: status_of(kind).value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["-"] * len(head), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Every command in the documents does what they say it does."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from app.core.settings import PostgresAddress
+from tests.docs.console import Shell, commands, matches
+from tests.docs.markdown import blocks, documents, name
+
+NOT_RUN: Final = {
+    r"make test.*": "would run this test, and that one the next",
+    r"make check": "takes longer than all of this, and is run as it is before each commit and by CI",
+}
+"""Commands that are shown and not run, each with the reason."""
+
+WITH_COMMANDS: Final = [document for document in documents() if blocks(document, "console")]
+
+
+def is_run(line: str) -> bool:
+    return not any(re.fullmatch(pattern, line) for pattern in NOT_RUN)
+
+
+# A document's commands run one after another in one copy, as somebody would who reads it from top to bottom.
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=name)
+def test_its_commands_do_what_it_says(document: Path, own_database: PostgresAddress, tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "clone", own_database)
+    for block in blocks(document, "console"):
+        for command in commands(block):
+            if is_run(command.line):
+                said = shell.run(command)
+                assert not command.shown or matches(command.shown, said), f"{block.place}: $ {command.line}\n{said}"
+
+
+def test_what_is_not_run_is_still_shown() -> None:
+    shown = [
+        command.line
+        for document in WITH_COMMANDS
+        for block in blocks(document, "console")
+        for command in commands(block)
+    ]
+
+    assert [pattern for pattern in NOT_RUN if not any(re.fullmatch(pattern, line) for line in shown)] == []
+
+
+def test_a_command_stands_in_a_block_that_is_run() -> None:
+    others = [
+        block.place
+        for document in documents()
+        for block in blocks(document)
+        if block.language in {"", "bash", "sh", "shell", "zsh"}
+        or (block.language != "console" and re.search(r"^\$ ", block.text, re.MULTILINE))
+    ]
+
+    assert others == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "expected"),
+    [
+        (["a"], "a\n", True),
+        (["a"], "b\n", False),
+        (["a"], "a\nb\n", False),
+        (["a … c"], "a b c  \n", True),
+        (["a … c"], "a\nc\n", False),
+        (["a", "…"], "a\nb\nc\n", True),
+        (["a", "…"], "a\n", True),
+        (["…", "c"], "a\nb\n", False),
+        (["(a) [b]"], "(a) [b]\n", True),
+    ],
+)
+def test_the_ellipsis_stands_for_what_differs(shown: list[str], said: str, expected: bool) -> None:
+    assert matches(shown, said) is expected

@@ -32,7 +32,7 @@ serve: $(INSTALLED) ## Serve as in production, migrating first; PORT=8001 choose
 	@exec $(RUN) app serve --migrate --port $(PORT)
 
 test: $(INSTALLED) ## Run every test, in parallel, against a real PostgreSQL; ARGS="-k name" narrows it down
-	@$(RUN) pytest -n auto $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+	@$(RUN) pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term)
 	@$(if $(ARGS),,$(RUN) coverage report --include="$(WHOLLY_COVERED)" --fail-under=100)
 
 check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations and that docs/openapi.json is current

@@ -1,6 +1,7 @@
 """Fixtures that every test can ask for. What reaches PostgreSQL reaches a real one."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -34,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_RUNNING], config.stash[_SERVER] = running, server
     print(f"PostgreSQL of this run: {server.kind} at {server.address}", flush=True)  # noqa: T201
     asyncio.run(_migrate_template(server))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: more workers than cores, because many tests wait for a process or a server rather than compute."""
+    return 2 * (os.cpu_count() or 1)
 
 
 class _Worker(Protocol):

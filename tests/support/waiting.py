@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 _PAUSE = 0.01  # seconds between two looks
 
 
-def eventually(condition: Callable[[], bool], seconds: float) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
     """Returns as soon as `condition` holds.
 
     Raises:

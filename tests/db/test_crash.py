@@ -72,7 +72,7 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
     with server_process(address, tmp_path / "server.log") as server:
         load = Load(server.url)
         for _ in range(CRASHES):
-            await load.progress(20)
+            await load.progress(10)
             await asyncio.to_thread(postgres.kill)
             await asyncio.to_thread(postgres.start)
             back = time.monotonic()
@@ -84,5 +84,5 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
     connection = await connect(address)
     stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM users")}
     await connection.close()
-    assert len(load.acknowledged) >= 20 * CRASHES
+    assert len(load.acknowledged) >= 10 * CRASHES
     assert set(load.acknowledged) <= stored

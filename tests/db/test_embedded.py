@@ -326,7 +326,7 @@ def test_a_full_disk(cluster: Path) -> None:
         with PostgresServer(directory, SETTINGS) as server:
             assert query(server.address.url, "SELECT name FROM kept") == "row"
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
         disk.rmdir()
 
 

@@ -134,7 +134,7 @@ async def test_a_lock_that_is_not_released_is_given_up(client: httpx2.AsyncClien
 
 # charter 70
 async def test_a_transaction_that_idles_is_ended(client: httpx2.AsyncClient) -> None:
-    response = await client.post("/api/v1/sql/idle", params={"seconds": 0.5})
+    response = await client.post("/api/v1/sql/idle", params={"seconds": 0.3})
 
     assert response.status_code == 503
     assert (await run(client, "SELECT 1")).status_code == 200

@@ -22,7 +22,7 @@ _PORT: Final = 8000  # the one that the documents show
 _DEADLINE: Final = 60.0  # seconds for one command
 _SERVES: Final = re.compile(r"make (dev|serve)\b.*|.* -m app (dev|serve)\b.*")
 _NOT_COPIED: Final = shutil.ignore_patterns(
-    ".git", ".local", ".venv", ".env", ".env.[!e]*", ".*_cache", "__pycache__", ".hypothesis", ".coverage*"
+    ".git", ".local", ".venv", ".env", ".env.[!e]*", ".*_cache", ".hypothesis", ".coverage*"
 )
 _STOPPED: Final = {0, -signal.SIGINT, 128 + signal.SIGINT}
 

@@ -100,7 +100,7 @@ class TestServe:
     def test_it_says_that_it_is_not_ready_before_it_stops(self, own_database: PostgresAddress, tmp_path: Path) -> None:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        environ = environment(own_database) | {"APP_DRAIN_SECONDS": "1", "LOG_FORMAT": "json"}
+        environ = environment(own_database, measured=True) | {"APP_DRAIN_SECONDS": "1", "LOG_FORMAT": "json"}
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app", "serve", "--migrate", "--port", str(port)],

@@ -1,6 +1,5 @@
 """Alembic's own command line on this project."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.migrations import upgrade
 from app.db.migrations.connection import locked
 from app.db.migrations.history import History
+from tests.support.server import environment
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,7 +21,7 @@ def alembic(address: PostgresAddress, *arguments: str, **variables: str) -> subp
     url = f"postgresql://{address.user}:{password}@{address.host}:{address.port}/{address.database}"
     return subprocess.run(
         [sys.executable, "-m", "alembic", "--config", str(ROOT / "alembic.ini"), *arguments],
-        env=os.environ | {"DATABASE_URL": url, "POSTGRES_CONNECT_TIMEOUT": "10"} | variables,
+        env=environment(None) | {"DATABASE_URL": url, "POSTGRES_CONNECT_TIMEOUT": "10"} | variables,
         check=False,
         capture_output=True,
         text=True,

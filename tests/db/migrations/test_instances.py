@@ -15,6 +15,7 @@ from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.migrations import MigrationError, upgrade
 from app.db.migrations.connection import connect
 from tests.db.migrations.conftest import Versions, until
+from tests.support.server import environment
 
 ROOT = Path(__file__).resolve().parents[3]
 # A migration stands still here until the test lets it through; no time-out of a lock ends the wait.
@@ -40,7 +41,9 @@ async def instances(count: int, address: PostgresAddress, versions: Versions) ->
     url = f"postgresql://{address.user}:{address.password.get_secret_value()}@{address.host}:{address.port}/"
     command = [sys.executable, "-m", "tests.db.migrations.instance", url + address.database, str(versions.folder)]
     processes = [
-        await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environment(address), stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
         for _ in range(count)
     ]
     try:

@@ -198,9 +198,10 @@ def test_in_production_the_image_is_healthy_on_a_file_system_it_cannot_write_to(
         ).stdout.strip()  # fmt: skip
         try:
             eventually(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", app).stdout == "healthy\n", 60)
-            asked = httpx2.get(f"http://127.0.0.1:{port}/health/ready", headers={"Host": "api.example.com"})
+            assert answers(f"http://127.0.0.1:{port}/health/ready")
+            asked = httpx2.get(f"http://127.0.0.1:{port}/api/v1/users", headers={"Host": "api.example.com"})
             assert asked.status_code == 200
-            assert not answers(f"http://127.0.0.1:{port}/health/ready")
+            assert httpx2.get(f"http://127.0.0.1:{port}/api/v1/users").status_code == 400
 
             stop(app)
         finally:

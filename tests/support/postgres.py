@@ -131,7 +131,8 @@ def _container() -> PostgresContainer | None:
     if not _engine_listens():
         return None
     try:
-        container = PostgresContainer("postgres:18", driver=None)
+        # Any guessable password would be one that the settings refuse in prod, which some tests pretend to be.
+        container = PostgresContainer("postgres:18", password=secrets.token_urlsafe(24), driver=None)
         container.with_command([part for name, value in _SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")])
         container.start()
     except DockerException as error:

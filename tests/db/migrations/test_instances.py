@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import psutil  # type: ignore[import-untyped,unused-ignore]  # its stubs are a package of their own
 import pytest
 
 from app.core.settings import PostgresAddress, PostgresSettings
@@ -20,9 +19,10 @@ from tests.support.server import environment
 ROOT = Path(__file__).resolve().parents[3]
 # A migration stands still here until the test lets it through; no time-out of a lock ends the wait.
 GATE = "DO 'BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP; END'"
+WHO = "at-the-gate"  # the file in which the instance at the gate leaves its process id
 OPEN_GATE = "INSERT INTO gate DEFAULT VALUES"
 AT_THE_GATE = """
-    SELECT client_port, pid FROM pg_stat_activity
+    SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE 'DO %' AND application_name = 'trellis migration'
 """
 CREATE_INDEX = """
@@ -68,13 +68,6 @@ async def outcome(process: Process) -> list[str]:
     return said.decode().split()
 
 
-def process_at(port: int, processes: list[Process]) -> Process:
-    for process in processes:
-        if any(connection.laddr.port == port for connection in psutil.Process(process.pid).net_connections()):
-            return process
-    raise AssertionError(f"none of the instances has port {port}")
-
-
 @pytest.fixture
 async def gated(versions: Versions, look: asyncpg.Connection) -> Versions:
     await look.execute("CREATE TABLE gate ()")
@@ -84,6 +77,8 @@ async def gated(versions: Versions, look: asyncpg.Connection) -> Versions:
         f"""
         op.execute("CREATE TABLE more (id int)")
         op.execute("INSERT INTO things VALUES (1)")
+        import os, pathlib
+        pathlib.Path({str(versions.folder / WHO)!r}).write_text(str(os.getpid()))
         op.execute("{GATE}")
         op.execute("INSERT INTO things VALUES (2)")
         """,
@@ -110,8 +105,9 @@ async def test_one_of_eight_is_killed_and_the_others_finish(
 ) -> None:
     async with instances(8, empty, gated) as processes:
         await until(lambda: has_rows(look, AT_THE_GATE))
-        [(port, orphan)] = await look.fetch(AT_THE_GATE)
-        killed = process_at(port, processes)
+        [(orphan,)] = await look.fetch(AT_THE_GATE)
+        who = int((gated.folder / WHO).read_text())
+        [killed] = [process for process in processes if process.pid == who]
         killed.kill()
         await killed.wait()
         await until(lambda: has_rows(look, f"{AT_THE_GATE} AND pid <> {orphan}"))

@@ -13,7 +13,7 @@ from tests.support.server import server_process
 # which cursors were given out or which e-mail domains are reserved.
 COMMAND = [
     *(sys.executable, "-m", "schemathesis.cli", "run", "--checks", "all"),
-    *("--exclude-checks", "positive_data_acceptance", "--max-examples", "15", "--no-color"),
+    *("--exclude-checks", "positive_data_acceptance", "--max-examples", "10", "--no-color"),
 ]
 
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
-from docker.errors import DockerException
 from pydantic import SecretStr
-from testcontainers.community.postgres import PostgresContainer
 
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.local import embedded_database
+
+if TYPE_CHECKING:
+    from testcontainers.community.postgres import PostgresContainer
 
 _EMBEDDED_DATA: Final = Path(__file__).resolve().parents[2] / ".local" / "postgres-test"
 # Tests open many small pools at once, and what they write need not survive a power cut.
@@ -126,10 +127,14 @@ async def _execute(address: PostgresAddress, statement: str) -> None:
         await connection.close()
 
 
-def _container() -> PostgresContainer | None:
+def _container() -> "PostgresContainer | None":
     """A started container, or None where no engine answers or the image cannot be had (there is no network)."""
     if not _engine_listens():
         return None
+    # Here, because a worker, which is given its server, would load them for nothing.
+    from docker.errors import DockerException  # noqa: PLC0415
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
+
     try:
         # Any guessable password would be one that the settings refuse in prod, which some tests pretend to be.
         container = PostgresContainer("postgres:18", password=secrets.token_urlsafe(24), driver=None)

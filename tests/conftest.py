@@ -46,7 +46,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the folders whose tests take seconds, so that none of those is left for the end; within, at random."""
-    slow = ("e2e", "docs", "migrations", "architecture")
+    slow = ("e2e", "docs", "migrations", "db", "architecture")
     items.sort(key=lambda item: item.path.parent.name not in slow)
 
 

@@ -2,12 +2,11 @@
 
 import app.modules
 from app.core.logging import configure_logging
-from app.core.module import discover
+from app.core.module import discover, settings_areas
 from app.core.settings import load_settings
 from app.db.migrations.environment import run_command
 from app.db.model import metadata
 
-modules = discover(app.modules)
-settings = load_settings([module.settings for module in modules if module.settings])
+settings = load_settings(settings_areas(discover(app.modules)))
 configure_logging(settings.log)
 run_command(settings.postgres, metadata)

@@ -13,7 +13,7 @@ import typer
 import app.modules
 from app import __version__
 from app.core.logging import configure_logging
-from app.core.module import discover
+from app.core.module import discover, settings_areas
 from app.core.settings import PostgresAddress, Settings, describe, load_settings
 from app.core.startup import StartupRefused
 from app.db.local import database_address
@@ -167,7 +167,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _settings() -> Settings:
-    return load_settings([module.settings for module in discover(app.modules) if module.settings])
+    return load_settings(settings_areas(discover(app.modules)))
 
 
 def _openapi_document() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import app.modules
 from app.core.errors import AppError
-from app.core.module import BrokenModule, Module, discover
+from app.core.module import BrokenModule, Module, discover, settings_areas
 from app.core.settings import PostgresAddress, Settings, SettingsError, load_settings
 from app.core.startup import StartupRefused
 from app.db.local import LOCAL_DATA, database_address
@@ -44,7 +44,7 @@ def _examine(port: int) -> Iterator[Finding]:
     except BrokenModule as error:
         yield Finding("a module is broken", healthy=False, mend=str(error))
     try:
-        settings = load_settings([module.settings for module in modules if module.settings])
+        settings = load_settings(settings_areas(modules))
     except SettingsError as error:
         yield Finding("the settings are at fault", healthy=False, mend=str(error))
         return

@@ -17,7 +17,7 @@ from app.core.http.openapi import DescribedApp
 from app.core.http.pages import Cursors
 from app.core.http.problems import install_error_handlers
 from app.core.logging import configure_logging
-from app.core.module import discover
+from app.core.module import discover, settings_areas
 from app.core.settings import Settings, load_settings
 from app.wiring import open_resources
 
@@ -32,8 +32,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises:
         StartupRefused: the settings or a module are at fault; the message lists why.
     """
-    modules = discover(app.modules)
-    settings = settings or load_settings([module.settings for module in modules if module.settings])
+    found = discover(app.modules)
+    settings = settings or load_settings(settings_areas(found))
+    modules = tuple(module for module in found if module.name not in settings.app.disabled_modules)
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:

@@ -27,8 +27,9 @@ async def open_resources(settings: Settings, modules: Sequence[Module]) -> Async
     """
     async with AsyncExitStack() as stack:
         constraints = {error.constraint: error for module in modules for error in module.errors if error.constraint}
+        handlers = [handler for module in modules for handler in module.handlers]
         address = stack.enter_context(database_address(settings.postgres))
-        database = await stack.enter_async_context(open_database(address, settings.postgres, constraints))
+        database = await stack.enter_async_context(open_database(address, settings.postgres, constraints, handlers))
         checks = [
             HealthCheck("database", database.ping),
             *(check for module in modules for check in module.health_checks),

@@ -79,6 +79,11 @@ class Stale(Conflict):
     detail = "Somebody else changed this in the meantime. Read it again and repeat the change."
 
 
+class InUse(Conflict):
+    code = "conflict.in_use"
+    detail = "Something else refers to this, so it cannot be removed. Remove what refers to it first."
+
+
 class Invalid(AppError):
     """The request was understood, but a value in it is refused."""
 

@@ -7,6 +7,7 @@ all that it takes to remove the feature.
 import importlib
 import pkgutil
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 from app.core.errors import AppError
 from app.core.health import HealthCheck
 from app.core.http.routing import ApiRouter
+from app.core.messages import AnyHandler, Event
+from app.core.security import Permission
 from app.core.settings import Area
 from app.core.startup import StartupRefused
 
@@ -25,14 +28,18 @@ if TYPE_CHECKING:  # only a command line needs Typer, and servers start without 
 class Module:
     """Everything that the platform needs to know of a feature.
 
-    `routers` are mounted under `/api/<version>`, each router naming its version. `errors` lists the errors that stand
-    for a database constraint. `settings` is filled from the environment like the platform's own. `health_checks` join
-    `/health/ready`. `commands` appear under `python -m app <name>`.
+    `name` is that of its folder. `routers` are mounted under `/api/<version>`, each router naming its version.
+    `permissions` are what its routes can require, `events` what it announces, `handlers` its reactions to the events of
+    others. `errors` lists the errors that stand for a database constraint. `settings` is filled from the environment
+    like the platform's own. `health_checks` join `/health/ready`. `commands` appear under `python -m app <name>`.
     """
 
     name: str
     summary: str
     routers: tuple[ApiRouter, ...] = ()
+    permissions: type[Permission] | None = None
+    events: tuple[type[Event], ...] = ()
+    handlers: tuple[AnyHandler, ...] = ()
     errors: tuple[type[AppError], ...] = ()
     settings: type[Area] | None = None
     health_checks: tuple[HealthCheck, ...] = ()
@@ -47,25 +54,32 @@ def discover(package: ModuleType) -> tuple[Module, ...]:
     """The manifests of every package below `package`, by name.
 
     Raises:
-        BrokenModule: a package fails to import, exports no manifest, or claims what another has.
+        BrokenModule: a package fails to import, exports no manifest, calls itself otherwise than its folder, or claims
+            what another has.
     """
-    modules = sorted(
-        (_load(f"{package.__name__}.{entry.name}") for entry in pkgutil.iter_modules(package.__path__)),
-        key=lambda module: module.name,
-    )
-    claims = (
-        ("name", [module.name for module in modules]),
-        ("route prefix", [router.path for module in modules for router in module.routers]),
-        ("constraint", [error.constraint for module in modules for error in module.errors]),
-    )
-    for what, claimed in claims:
-        for value, count in Counter(claimed).items():
-            if count > 1:
-                raise BrokenModule(f"The {what} {value!r} is declared {count} times. Rename all but one.")
-    return tuple(modules)
+    folders = sorted(entry.name for entry in pkgutil.iter_modules(package.__path__))
+    modules = tuple(_load(package, folder) for folder in folders)
+    _refuse_shared("route prefix", ((module, router.path) for module in modules for router in module.routers))
+    _refuse_shared("constraint", ((module, error.constraint) for module in modules for error in module.errors))
+    _refuse_shared("permission", ((module, name) for module in modules for name in module.permissions or ()))
+    return modules
 
 
-def _load(path: str) -> Module:
+def settings_areas(modules: Iterable[Module]) -> Mapping[str, type[Area] | None]:
+    """What `load_settings` reads for `modules`, by their names."""
+    return {module.name: module.settings for module in modules}
+
+
+def _refuse_shared(what: str, claims: Iterable[tuple[Module, str | None]]) -> None:
+    claimed = [(module.name, value) for module, value in claims if value is not None]
+    for value, count in Counter(value for _, value in claimed).items():
+        if count > 1:
+            names = " and ".join(sorted({name for name, other in claimed if other == value}))
+            raise BrokenModule(f"The {what} {value!r} is declared {count} times, by {names}. Rename all but one.")
+
+
+def _load(package: ModuleType, name: str) -> Module:
+    path = f"{package.__name__}.{name}"
     folder = path.replace(".", "/")
     try:
         package = importlib.import_module(path)
@@ -80,4 +94,15 @@ def _load(path: str) -> Module:
             f"{folder}/__init__.py exports no `module`. Declare `module = Module(name=…, …)` in {folder}/module.py and "
             f"export it, or delete the folder."
         )
+    if manifest.name != name:
+        raise BrokenModule(
+            f"The module {folder} calls itself {manifest.name!r}. Name it {name!r} in {folder}/module.py, or rename the "
+            f"folder."
+        )
+    for permission in manifest.permissions or ():
+        if not permission.startswith(f"{name}:"):
+            raise BrokenModule(
+                f"The permission {permission.value!r} of {folder} does not begin with its module. Name it "
+                f"'{name}:<verb>'."
+            )
     return manifest

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from app.core.errors import AppError, Conflict, Interrupted, Invalid, Unavailable
+from app.core.errors import AppError, Conflict, Interrupted, InUse, Invalid, Unavailable
 
 
 class ConnectionLost(Interrupted):
@@ -38,9 +38,13 @@ class DatabaseFault(AppError):
 _TOO_LARGE = "The database cannot hold one of the values: it is too large, too long or not of its column's kind."
 _MISSING = "A value that is required is missing."
 _RULE_BROKEN = "The values break a rule of the stored data."
-_REFERENCE = "The change refers to something that does not exist, or removes something that others refer to."
+_REFERENCE = "The change refers to something that does not exist."
 _UNDONE = "The database undid the work in favour of another that touched the same rows. Try again shortly."
 _READ_ONLY = "The database accepts no changes right now. Try again shortly."
+
+# Up to version 17 PostgreSQL has one code for both ends of a reference; a constraint's own error is about the near one.
+_FOREIGN_KEY = "23503"
+_RESTRICT = "23001"
 
 # Longest prefix first: a whole SQLSTATE before its class.
 _MEANINGS: Mapping[str, tuple[type[AppError], str]] = {
@@ -49,7 +53,7 @@ _MEANINGS: Mapping[str, tuple[type[AppError], str]] = {
     "23502": (Invalid, _MISSING),  # not-null violation
     "23514": (Invalid, _RULE_BROKEN),  # check violation
     "23503": (Conflict, _REFERENCE),  # foreign-key violation
-    "23001": (Conflict, _REFERENCE),  # restrict violation
+    "23001": (InUse, InUse.detail),  # restrict violation, which PostgreSQL 18 tells from the one above
     "23": (Conflict, Conflict.detail),  # unique, exclusion
     "40001": (Interrupted, _UNDONE),  # serialisation failure
     "40P01": (Interrupted, _UNDONE),  # deadlock detected
@@ -85,7 +89,9 @@ def translate(error: BaseException, constraints: Mapping[str, type[AppError]]) -
 
 def _by_sqlstate(error: asyncpg.PostgresError, constraints: Mapping[str, type[AppError]]) -> AppError:
     sqlstate = error.sqlstate or ""
-    if sqlstate.startswith("23") and (named := constraints.get(error.constraint_name or "")):
+    if sqlstate == _FOREIGN_KEY and "still referenced" in (error.detail or ""):
+        sqlstate = _RESTRICT
+    if sqlstate.startswith("23") and sqlstate != _RESTRICT and (named := constraints.get(error.constraint_name or "")):
         return named()
     for length in (5, 3, 2):
         if meaning := _MEANINGS.get(sqlstate[:length]):

@@ -42,6 +42,12 @@ class Model(SQLModel):
     updated_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now(), "onupdate": now})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        name = vars(cls).get("__tablename__")
+        if name in cls.metadata.tables:
+            raise TypeError(f"The table {name!r} of {cls.__module__} is another model's already. Rename one of them.")
+        super().__init_subclass__(**kwargs)
+
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
         return {"version_id_col": cls.__table__.c.version}

@@ -1,5 +1,6 @@
 """Transactions: the unit of work that an edge opens, and the session of those that only read."""
 
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.orm.session import Session
 
 from app.core.errors import AppError, Stale, Unavailable
+from app.core.messages import AnyHandler, Event
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.engine import open_engine
 from app.db.errors import ConnectionLost, DatabaseBusy
@@ -53,6 +55,19 @@ class UnitOfWork:
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
+        self._sent: deque[Event] = deque()
+
+    def send(self, event: Event) -> None:
+        """Announces `event` to its handlers, which act in this transaction just before it commits."""
+        self._sent.append(event)
+
+    async def deliver(self, handlers: Sequence[AnyHandler]) -> None:
+        """Calls those of `handlers` that react to what was sent, and to what they send in turn."""
+        while self._sent:
+            event = self._sent.popleft()
+            for handler in handlers:
+                if isinstance(event, handler.event):
+                    await handler(self, event)
 
 
 class Database:
@@ -61,9 +76,15 @@ class Database:
     A connection in place of an engine binds everything to that connection's transaction: tests roll it back.
     """
 
-    def __init__(self, write: AsyncEngine | AsyncConnection, read: AsyncEngine | AsyncConnection) -> None:
+    def __init__(
+        self,
+        write: AsyncEngine | AsyncConnection,
+        read: AsyncEngine | AsyncConnection,
+        handlers: Sequence[AnyHandler] = (),
+    ) -> None:
         self._write = write
         self._read = read
+        self._handlers = handlers
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
@@ -79,7 +100,9 @@ class Database:
             async with _WriteSession(
                 self._write, expire_on_commit=False, join_transaction_mode="create_savepoint"
             ) as session:
-                yield UnitOfWork(session)
+                uow = UnitOfWork(session)
+                yield uow
+                await uow.deliver(self._handlers)
                 committing = True
                 await session.commit()
         except PoolTimeout as error:
@@ -110,14 +133,17 @@ class Database:
 
 @asynccontextmanager
 async def open_database(
-    address: PostgresAddress, settings: PostgresSettings, constraints: Mapping[str, type[AppError]]
+    address: PostgresAddress,
+    settings: PostgresSettings,
+    constraints: Mapping[str, type[AppError]],
+    handlers: Sequence[AnyHandler] = (),
 ) -> AsyncIterator[Database]:
     """The database at `address`, read from its replica where one is set; closed when the block ends."""
     engine = open_engine(address, settings, constraints)
     replica = open_engine(settings.replica_address, settings, constraints) if settings.replica_address else engine
     try:
         # In AUTOCOMMIT a lone SELECT costs one round trip; BEGIN and ROLLBACK around it would cost two more.
-        yield Database(engine, replica.execution_options(isolation_level="AUTOCOMMIT"))
+        yield Database(engine, replica.execution_options(isolation_level="AUTOCOMMIT"), handlers)
     finally:
         await replica.dispose()
         await engine.dispose()

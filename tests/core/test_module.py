@@ -12,6 +12,17 @@ import app.modules
 from app.core.module import BrokenModule, discover
 
 GOOD = "from app.core.module import Module\nmodule = Module(name={name!r}, summary='')\n"
+PERMITTED = (
+    "from app.core.module import Module\nfrom app.core.security import Permission\n"
+    "class Allowed(Permission):\n    READ = {permission!r}\n"
+    "module = Module(name={name!r}, summary='', permissions=Allowed)\n"
+)
+TABLED = (
+    "from sqlalchemy import MetaData\nfrom app.core.module import Module\nfrom app.db.model import Model\n"
+    "import planted\nplanted.metadata = getattr(planted, 'metadata', MetaData())\n"
+    "class Same(Model, table=True):\n    metadata = planted.metadata\n    __tablename__ = 'same'\n"
+    "module = Module(name={name!r}, summary='')\n"
+)
 ROUTED = (
     "from app.core.http.routing import ApiRouter\nfrom app.core.module import Module\n"
     "module = Module(name={name!r}, summary='', routers=(ApiRouter(prefix='/same', tag='x'),))\n"
@@ -50,7 +61,7 @@ def test_every_folder_of_the_application_is_discovered() -> None:
 
 
 def test_manifests_come_in_the_order_of_their_names(plant: Plant) -> None:
-    package = plant({"b": GOOD.format(name="zebra"), "a": GOOD.format(name="ant")})
+    package = plant({name: GOOD.format(name=name) for name in ("zebra", "ant")})
 
     assert [module.name for module in discover(package)] == ["ant", "zebra"]
 
@@ -81,9 +92,10 @@ def test_a_broken_module_stops_start_up_with_its_name(plant: Plant, content: str
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (GOOD.replace("{name!r}", "'same'"), "The name 'same' is declared 2 times"),
-        (ROUTED, "The route prefix '/api/v1/same' is declared 2 times"),
-        (CONSTRAINED, "The constraint 'uq_same' is declared 2 times"),
+        (ROUTED, "The route prefix '/api/v1/same' is declared 2 times, by a and b. Rename"),
+        (CONSTRAINED, "The constraint 'uq_same' is declared 2 times, by a and b. Rename"),
+        (TABLED, "planted/b cannot be imported: TypeError: The table 'same' of planted.b is another model's already."),
+        (GOOD.replace("{name!r}", "'a'"), "planted/b calls itself 'a'. Name it 'b'"),
     ],
 )
 def test_what_two_modules_claim_is_refused(plant: Plant, content: str, message: str) -> None:
@@ -91,3 +103,17 @@ def test_what_two_modules_claim_is_refused(plant: Plant, content: str, message: 
 
     with pytest.raises(BrokenModule, match=message):
         discover(package)
+
+
+@pytest.mark.parametrize("permission", ["read", "other:read", "fine_read"])
+def test_a_permission_begins_with_its_module(plant: Plant, permission: str) -> None:
+    package = plant({"fine": PERMITTED.format(name="fine", permission=permission)})
+
+    with pytest.raises(BrokenModule, match=f"The permission '{permission}' of planted/fine"):
+        discover(package)
+
+
+def test_a_declared_permission_is_known(plant: Plant) -> None:
+    (module,) = discover(plant({"fine": PERMITTED.format(name="fine", permission="fine:read")}))
+
+    assert list(module.permissions or ()) == ["fine:read"]

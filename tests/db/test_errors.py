@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from app.core.errors import AppError
+from app.core.errors import AppError, InUse, Invalid
 from app.db.errors import ConnectionLost, DatabaseBusy, DatabaseFault, translate
 
 
@@ -29,3 +29,24 @@ def test_a_statement_that_is_wrong_is_told_to_the_log_only() -> None:
     assert isinstance(fault, DatabaseFault)
     assert str(fault) == 'SQLSTATE 42P01: relation "nothing" does not exist'
     assert fault.detail == AppError.detail
+
+
+class CustomerUnknown(Invalid):
+    constraint = "fk_invoices_customer_id"
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "meaning"),
+    [
+        (asyncpg.ForeignKeyViolationError, "Key (customer_id)=(1) is not present in table.", CustomerUnknown),
+        (asyncpg.ForeignKeyViolationError, "Key (id)=(1) is still referenced from table.", InUse),
+        (asyncpg.RestrictViolationError, "Key (id)=(1) is referenced from table.", InUse),
+    ],
+)
+def test_a_broken_reference_is_told_apart_by_its_end(
+    kind: type[asyncpg.PostgresError], detail: str, meaning: type[AppError]
+) -> None:
+    error = kind("violates foreign key constraint")
+    error.detail, error.constraint_name = detail, "fk_invoices_customer_id"
+
+    assert type(translate(error, {"fk_invoices_customer_id": CustomerUnknown})) is meaning

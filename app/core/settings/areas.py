@@ -49,6 +49,11 @@ class AppSettings(Area):
     )
     name: str = Field("Trellis", min_length=1, max_length=100, description="The name on pages, in mails and the API.")
     debug: bool = Field(default=False, description="Whether an answer with status 500 names the kind of error.")
+    disabled_modules: Words = Field(
+        (),
+        validation_alias="DISABLED_MODULES",
+        description="Modules that are switched off, by name, separated by commas: their routes, jobs and checks.",
+    )
     docs: bool = Field(default=True, description="Whether /docs and /openapi.json are served.")
     cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
         (), description="Origins whose pages may call the API, separated by commas; * for every one."

@@ -69,7 +69,7 @@ class Settings:
 
 
 def load_settings(
-    module_areas: Sequence[type[Area]] = (),
+    modules: Mapping[str, type[Area] | None] = MappingProxyType({}),
     *,
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
@@ -77,14 +77,16 @@ def load_settings(
     """Reads the environment, secret files, `.env.<env>`, `.env` and the defaults; the first to state a value wins.
 
     Args:
-        module_areas: what modules declare beside the platform's own areas.
+        modules: by their names, what modules declare beside the platform's own areas. Of those that are disabled
+            nothing is read.
         environ: environment variables, by default those of the process.
         directory: where the dotenv files lie, by default the working directory.
 
     Raises:
         SettingsError: something is wrong; it lists everything that is.
     """
-    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, *module_areas)
+    declared = {name: kind for name, kind in modules.items() if kind is not None}
+    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, *declared.values())
     variables = Counter(kind.variable(name) for kind in kinds for name in kind.model_fields)
     # Reversed, so that APP_MAIL_ is found before APP_.
     prefixes = sorted((kind.prefix() for kind in kinds), reverse=True)
@@ -98,11 +100,12 @@ def load_settings(
         sources.insert(-1, from_dotenv(directory / f".env.{environment}"))
 
     reading = _Reading(sources, environment or Environment.LOCAL)
+    app = reading.area(AppSettings)
     settings = Settings(
-        app=reading.area(AppSettings),
+        app=app,
         log=reading.area(LogSettings),
         postgres=reading.area(PostgresSettings),
-        modules=tuple(reading.area(kind) for kind in module_areas),
+        modules=tuple(reading.area(kind) for name, kind in declared.items() if name not in app.disabled_modules),
         origins=MappingProxyType(reading.origins),
     )
     faults = [
@@ -113,6 +116,7 @@ def load_settings(
             for variable, count in variables.items()
             if count > 1
         ),
+        *_not_there(app.disabled_modules, modules),
         *reading.faults,
     ]
     if faults:
@@ -135,6 +139,13 @@ def _environment_of(sources: Iterable[Source]) -> Environment | None:
     if text is None:
         return Environment.LOCAL
     return Environment(text) if text in {*Environment} else None
+
+
+def _not_there(disabled: Iterable[str], modules: Collection[str]) -> Iterator[Fault]:
+    for name in disabled:
+        if name not in modules:
+            known = f"some of {', '.join(modules)}" if modules else "nothing, because there is no module"
+            yield Fault(AppSettings.variable("disabled_modules"), "a name that no module has", known, "Correct it.")
 
 
 def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[str]) -> Iterator[Fault]:

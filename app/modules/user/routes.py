@@ -3,16 +3,22 @@ from uuid import UUID
 
 from fastapi import Depends, Response, status
 
+from app.core.errors import InUse
 from app.core.http.openapi import problems
 from app.core.http.pages import PageQuery, PageRead
 from app.core.http.routing import ApiRouter
+from app.core.security import require
 from app.db.depends import Reads, Uow
 from app.modules.user.errors import EmailTaken, UsernameTaken, UserNotFound
+from app.modules.user.permissions import UserPermission
 from app.modules.user.repository import UserRepository
 from app.modules.user.schemas import UserChange, UserCreate, UserRead
 from app.modules.user.service import UserService
 
 router = ApiRouter(prefix="/users", tag="user")
+
+_reads = require(UserPermission.READ)
+_writes = require(UserPermission.WRITE)
 
 
 def _service(uow: Uow) -> UserService:
@@ -27,7 +33,9 @@ Service = Annotated[UserService, Depends(_service)]
 Users = Annotated[UserRepository, Depends(_repository)]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=problems(EmailTaken, UsernameTaken))
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, dependencies=[_writes], responses=problems(EmailTaken, UsernameTaken)
+)
 async def create_user(new: UserCreate, users: Service, response: Response) -> UserRead:
     """Create a user."""
     user = await users.create(new)
@@ -35,26 +43,31 @@ async def create_user(new: UserCreate, users: Service, response: Response) -> Us
     return UserRead.model_validate(user)
 
 
-@router.get("")
+@router.get("", dependencies=[_reads])
 async def list_users(users: Users, query: PageQuery) -> PageRead[UserRead]:
     """List users, oldest first."""
     page = await users.page(query.limit, query.after)
     return query.answer([UserRead.model_validate(user) for user in page.items], page.next_after)
 
 
-@router.get("/{user_id}", responses=problems(UserNotFound))
+@router.get("/{user_id}", dependencies=[_reads], responses=problems(UserNotFound))
 async def read_user(user_id: UUID, users: Users) -> UserRead:
     """Read a user."""
     return UserRead.model_validate(await users.require(user_id))
 
 
-@router.patch("/{user_id}", responses=problems(UserNotFound, EmailTaken, UsernameTaken))
+@router.patch("/{user_id}", dependencies=[_writes], responses=problems(UserNotFound, EmailTaken, UsernameTaken))
 async def change_user(user_id: UUID, changes: UserChange, users: Service) -> UserRead:
     """Change a user."""
     return UserRead.model_validate(await users.change(user_id, changes))
 
 
-@router.delete("/{user_id}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(UserNotFound))
+@router.delete(
+    "/{user_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[_writes],
+    responses=problems(UserNotFound, InUse),
+)
 async def delete_user(user_id: UUID, users: Service) -> None:
     """Delete a user."""
     await users.delete(user_id)

@@ -156,7 +156,7 @@ def test_where_a_value_came_from_is_no_part_of_it(tmp_path: Path) -> None:
 
 
 def test_areas_of_modules(tmp_path: Path) -> None:
-    settings = load_settings([ProbeSettings], environ={"PROBE_SIZE": "7"}, directory=tmp_path)
+    settings = load_settings({"probe": ProbeSettings}, environ={"PROBE_SIZE": "7"}, directory=tmp_path)
     assert settings.area(ProbeSettings).size == 7
     assert settings.area(PostgresSettings) is settings.postgres
     assert Settings(modules=(ProbeSettings(size=3),)).area(ProbeSettings).size == 3

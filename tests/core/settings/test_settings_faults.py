@@ -47,7 +47,7 @@ def refused(
     directory: Path, environ: Mapping[str, str] | None = None, areas: tuple[type[Area], ...] = ()
 ) -> tuple[Fault, ...]:
     with pytest.raises(SettingsError) as refusal:
-        load_settings(areas, environ=environ or {}, directory=directory)
+        load_settings({kind.__name__: kind for kind in areas}, environ=environ or {}, directory=directory)
     return refusal.value.faults
 
 
@@ -161,7 +161,7 @@ def test_a_missing_value_under_another_name(tmp_path: Path) -> None:
     assert refused(tmp_path, areas=(BrokerSettings,)) == (
         Fault("AMQP_URL", "not given", "a value", "Set it: Where it is."),
     )
-    settings = load_settings([BrokerSettings], environ={"AMQP_URL": "amqp://mq"}, directory=tmp_path)
+    settings = load_settings({"probe": BrokerSettings}, environ={"AMQP_URL": "amqp://mq"}, directory=tmp_path)
     assert settings.area(BrokerSettings) == BrokerSettings(url="amqp://mq")
 
 
@@ -178,7 +178,7 @@ def test_values_that_do_not_fit_together(tmp_path: Path) -> None:
 
 def test_a_list_is_json(tmp_path: Path) -> None:
     environ = {"STRICT_TOKEN": "t", "STRICT_CODES": "[1, 2]"}
-    settings = load_settings([StrictSettings], environ=environ, directory=tmp_path)
+    settings = load_settings({"probe": StrictSettings}, environ=environ, directory=tmp_path)
     assert settings.area(StrictSettings).codes == [1, 2]
     for text, expected in {"1, 2": "a valid list", '["a", "b"]': "a valid integer"}.items():
         (fault,) = refused(tmp_path, environ | {"STRICT_CODES": text}, (StrictSettings,))
@@ -196,7 +196,7 @@ def test_a_text_that_is_no_json_is_for_the_validators(tmp_path: Path) -> None:
             return value.split("-") if isinstance(value, str) else value
 
     for text in ("1-2", "[1, 2]"):
-        settings = load_settings([RangeSettings], environ={"RANGE_PORTS": text}, directory=tmp_path)
+        settings = load_settings({"probe": RangeSettings}, environ={"RANGE_PORTS": text}, directory=tmp_path)
         assert settings.area(RangeSettings).ports == (1, 2)
 
 
@@ -322,7 +322,7 @@ def test_no_fault_holds_a_value(tmp_path: Path) -> None:  # charter 59
         f"https://u:{CANARY}@[x",
     )
     with pytest.raises(SettingsError) as refusal:
-        load_settings([StrictSettings], environ=environ | {"SECRETS_DIR": str(secrets)}, directory=tmp_path)
+        load_settings({"probe": StrictSettings}, environ=environ | {"SECRETS_DIR": str(secrets)}, directory=tmp_path)
     assert len(refusal.value.faults) == len(environ) + 5  # the file's three, the replica and STRICT_TOKEN
     told = f"{refusal.value} {refusal.value!r} {refusal.value.args} {refusal.value.faults}"
     assert CANARY not in told

@@ -37,7 +37,7 @@ def test_the_higher_of_two_places_wins(tmp_path: Path, higher: str, lower: str) 
     for file in stated_at & {".env.test", ".env"}:
         (tmp_path / file).write_text(f"{variable}={file}\n")
 
-    settings = load_settings([ProbeSettings], environ=environ, directory=tmp_path)
+    settings = load_settings({"probe": ProbeSettings}, environ=environ, directory=tmp_path)
 
     assert getattr(settings.area(ProbeSettings), name) == higher
     assert next(row.source for row in describe(settings) if row.variable == variable) == higher
@@ -151,3 +151,17 @@ def test_empty_means_none_where_none_is_allowed(tmp_path: Path) -> None:
     settings = load_settings(environ={"DATABASE_URL": "", "APP_CORS_ORIGINS": ""}, directory=tmp_path)
     assert settings.postgres.url is None
     assert settings.app.cors_origins == ()
+
+
+def test_of_a_disabled_module_nothing_is_read(tmp_path: Path) -> None:
+    modules = {"probe": ProbeSettings, "other": None}
+
+    settings = load_settings(modules, environ={"DISABLED_MODULES": "other, probe"}, directory=tmp_path)
+
+    assert settings.app.disabled_modules == ("other", "probe")
+    assert settings.modules == ()
+
+
+def test_only_a_module_that_is_there_can_be_disabled(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DISABLED_MODULES: a name that no module has; expected some of probe"):
+        load_settings({"probe": ProbeSettings}, environ={"DISABLED_MODULES": "prob"}, directory=tmp_path)

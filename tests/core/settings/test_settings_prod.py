@@ -134,9 +134,9 @@ def test_a_module_objects_in_its_own_words(tmp_path: Path) -> None:
                 yield Objection(("open",), "a closed gate", "Set GATE_OPEN=false.")
 
     with pytest.raises(SettingsError, match=r"GATE_OPEN: not given; expected a closed gate\. Set GATE_OPEN=false\.$"):
-        load_settings([GateSettings], environ=SOUND, directory=tmp_path)
-    load_settings([GateSettings], environ=SOUND | {"GATE_OPEN": "false"}, directory=tmp_path)
-    load_settings([GateSettings], environ={}, directory=tmp_path)
+        load_settings({"probe": GateSettings}, environ=SOUND, directory=tmp_path)
+    load_settings({"probe": GateSettings}, environ=SOUND | {"GATE_OPEN": "false"}, directory=tmp_path)
+    load_settings({"probe": GateSettings}, environ={}, directory=tmp_path)
 
 
 @pytest.mark.parametrize("environment", ["dev", "uat", "staging"])

@@ -32,7 +32,7 @@ def test_each_value_with_its_source(tmp_path: Path) -> None:
     environ = {"APP_ALLOWED_HOSTS": "a.example,b.example", "DATABASE_URL": f"postgres://u:{CANARY}@db"}
     rows = {
         row.variable: (row.value, row.source)
-        for row in describe(load_settings([ProbeSettings], environ=environ, directory=tmp_path))
+        for row in describe(load_settings({"probe": ProbeSettings}, environ=environ, directory=tmp_path))
     }
     expected = {
         "APP_ENV": ("local", "default"),

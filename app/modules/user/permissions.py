@@ -1,0 +1,6 @@
+from app.core.security import Permission
+
+
+class UserPermission(Permission):
+    READ = "user:read"
+    WRITE = "user:write"

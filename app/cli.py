@@ -117,12 +117,14 @@ def rebase() -> None:
 
 @cli.command()
 def check() -> None:
-    """Fail when the migrations are unsafe or differ from the models, or docs/openapi.json is not current."""
+    """Fail when migrations are unsafe or differ from the models, a sort has no index, or docs/openapi.json is stale."""
     from app.db import migrations  # noqa: PLC0415
+    from app.db.indexes import unindexed_sorts  # noqa: PLC0415
 
     settings = _settings()
     with database_address(settings.postgres) as address:
-        findings = [str(finding) for finding in asyncio.run(migrations.check(address, settings.postgres, metadata))]
+        found = [*asyncio.run(migrations.check(address, settings.postgres, metadata)), *unindexed_sorts()]
+    findings = [str(finding) for finding in found]
     if not _OPENAPI.exists() or _OPENAPI.read_text(encoding="utf-8") != _openapi_document():
         findings.append("docs/openapi.json: differs from the routes. Write it again with: make openapi")
     for finding in findings:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, cast
+from typing import Generic
 from uuid import UUID
 
 from sqlalchemy import bindparam, func
@@ -12,6 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from typing_extensions import TypeVar
 
 from app.core.errors import NotFound
+from app.db.listing import Listing, ListRequest, Pages, Position
 from app.db.model import Model, SoftDelete, now
 
 M = TypeVar("M", bound=Model)
@@ -19,28 +20,30 @@ K = TypeVar("K", default=UUID)
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[M, K]):
-    """Some rows of a list, in order; `next_after` is the key after which the next page begins, None at the end."""
+class Page(Generic[M]):
+    """Some rows of a list, in order; the next page begins after `next_after`, None at the end. `total` counts all."""
 
     items: tuple[M, ...]
-    next_after: K | None
+    next_after: Position | None
+    total: int | None = None
 
 
 class Repository(Generic[M, K]):
     """The rows of one table, whose class is named by `model`; `not_found` is what a missing key means.
 
+    `listing` declares by what its list can be narrowed and sorted, and `pages` are the statements that follow from it.
     Reading works on a `ReadSession` too; `add` and `delete` need the session of a unit of work. Statements without a
     shape of their own are built once for each class: building costs more than a short query runs.
     """
 
     model: type[M]
     not_found: type[NotFound] = NotFound
+    listing: Listing = Listing()
 
+    pages: Pages[M]
     _by_key: SelectOfScalar[M]
     _by_keys: SelectOfScalar[M]
     _count: SelectOfScalar[int]
-    _page: SelectOfScalar[M]
-    _page_after: SelectOfScalar[M]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -48,8 +51,7 @@ class Repository(Generic[M, K]):
         cls._by_key = select(cls.model).where(key == bindparam("key"))
         cls._by_keys = select(cls.model).where(key.in_(bindparam("keys", expanding=True)))
         cls._count = select(func.count()).select_from(cls.model)
-        cls._page = select(cls.model).order_by(key).limit(bindparam("limit"))
-        cls._page_after = cls._page.where(key > bindparam("after"))
+        cls.pages = Pages(cls.model, cls.listing)
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -78,19 +80,21 @@ class Repository(Generic[M, K]):
     async def count(self) -> int:
         return (await self._session.exec(self._count)).one()
 
-    async def page(self, limit: int, after: K | None = None) -> Page[M, K]:
-        """Up to `limit` rows in the order of their keys, which is that of their creation, following `after`.
-
-        Its cost does not depend on how far into the list the page lies.
-        """
+    async def page(self, request: ListRequest) -> Page[M]:
+        """The rows asked for. What it costs does not depend on how far into the list they lie, unless by an offset."""
+        total = None
+        if request.counted:
+            statement, values = self.pages.count(request)
+            total = (await self._session.exec(statement, params=values)).one()
         # One row more than asked for tells whether another page follows.
-        if after is None:
-            rows = await self.all(self._page, {"limit": limit + 1})
-        else:
-            rows = await self.all(self._page_after, {"limit": limit + 1, "after": after})
-        items = rows[:limit]
-        # `id` is the key, whatever the type that a model gives it.
-        return Page(items, cast("K", items[-1].id) if len(rows) > limit else None)
+        wanted = request.limit + 1
+        rows: tuple[M, ...] = ()
+        for part, values in self.pages.statements(request):
+            rows += await self.all(part, {**values, "limit": wanted - len(rows)})
+            if len(rows) == wanted:
+                break
+        items = rows[: request.limit]
+        return Page(items, self.pages.position(items[-1], request.order) if len(rows) == wanted else None, total)
 
     async def add(self, row: M) -> M:
         """Stores `row` at once, so that a broken constraint is raised here and not at the commit."""

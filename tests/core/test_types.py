@@ -2,12 +2,14 @@
 
 import json
 import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.core.types import Bool, EmailAddress, Float, Int32, Int64, Line, Text
+from app.core.types import Bool, Currency, Date, DateTime, Digits, EmailAddress, Float, Int32, Int64, Line, Text, Url
 
 
 def adapter(kind: object) -> TypeAdapter[object]:
@@ -88,3 +90,65 @@ def test_an_address_has_one_canonical_form(written: str, canonical: str) -> None
 @pytest.mark.parametrize("kind", [Text, Line])
 def test_the_schema_says_what_is_refused(kind: object) -> None:
     assert "\\x00" in json.dumps(adapter(kind).json_schema()["pattern"])
+
+
+Price = Annotated[Decimal, Field(ge=0), Digits(6, 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "stored"),
+    [
+        (Date, "2024-02-29", date(2024, 2, 29)),
+        (DateTime, "2026-11-20T18:26:39.5+01:00", datetime(2026, 11, 20, 17, 26, 39, 500_000, UTC)),
+        (DateTime, "0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        (Price, "12.5", Decimal("12.50")),
+        (Price, 12.5, Decimal("12.50")),
+        (Price, 0.1, Decimal("0.10")),
+        (Price, 3, Decimal("3.00")),
+        (Url, "HTTPS://Example.org:443/a b", "https://example.org/a%20b"),
+        (Currency, "EUR", "EUR"),
+    ],
+)
+def test_what_has_several_spellings_is_stored_in_one(kind: object, value: object, stored: object) -> None:
+    result = adapter(kind).validate_python(value)
+
+    assert str(result) == str(stored)
+    assert adapter(kind).validate_python(result) == result
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fault"),
+    [
+        (Date, "2023-02-29", "date_from_datetime_parsing"),
+        (Date, "0", "date"),
+        (Date, 0, "date"),
+        (Date, "2024-02-29T00:00:00Z", "date"),
+        (Date, "٢٠٢٤-٠٢-٢٩", "date"),
+        (DateTime, "2026-11-20T17:26:39", "date_time"),
+        (DateTime, "2026-11-20", "date_time"),
+        (DateTime, "1700000000", "date_time"),
+        (DateTime, 1_700_000_000, "date_time"),
+        (DateTime, "0001-01-01T00:00:00+10:00", "date_time"),
+        (Price, "0.001", "decimal_max_places"),
+        (Price, "100000", "decimal_whole_digits"),
+        (Price, "-1", "greater_than_equal"),
+        (Price, "1e999999", "decimal_max_digits"),
+        (Price, "NaN", "finite_number"),
+        (Price, True, "decimal_type"),
+        (Price, 1234567890.1234567, "decimal_exact"),
+        (Url, "javascript:alert(1)", "url"),
+        (Url, "//evil", "url"),
+        (Url, "https://example.org/" + "é" * 1000, "url"),
+        (Currency, "eur", "string_pattern_mismatch"),
+    ],
+)
+def test_what_no_column_could_mean_is_refused(kind: object, value: object, fault: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        adapter(kind).validate_python(value)
+
+    assert refusal.value.errors()[0]["type"] == fault
+
+
+def test_digits_are_said_of_a_decimal() -> None:
+    with pytest.raises(TypeError, match="not a <class 'int'>"):
+        adapter(Annotated[int, Digits(6, 2)])

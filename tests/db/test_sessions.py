@@ -13,6 +13,7 @@ from app.core.http.routing import ApiRouter
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.depends import Uow
 from app.db.errors import DatabaseBusy
+from app.db.listing import ListRequest
 from app.db.model import Model, SoftDelete
 from app.db.repository import Repository
 from app.db.sessions import Database, open_database
@@ -100,7 +101,7 @@ async def test_a_soft_deleted_row_stays_but_no_query_sees_it(own_database: Postg
         async with database.read_session() as session:
             notes = NoteRepository(session)
             assert await notes.get(deleted.id) is None
-            assert [note.id for note in (await notes.page(10)).items] == [kept.id]
+            assert [note.id for note in (await notes.page(ListRequest(limit=10))).items] == [kept.id]
             assert await notes.count() == 1
         async with database.unit_of_work() as uow:
             await uow.session.exec(update(Note).values(content="changed"))

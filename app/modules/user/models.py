@@ -1,4 +1,4 @@
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field
 
 from app.core.types import email
@@ -12,6 +12,7 @@ class User(Model, table=True):
     __table_args__ = (
         CheckConstraint('email = lower(email COLLATE "C")', name="email_canonical"),
         CheckConstraint('username = lower(username COLLATE "C")', name="username_canonical"),
+        Index(None, "created_at", "id"),
     )
 
     email: str = Field(max_length=email.MAX_LENGTH, unique=True)

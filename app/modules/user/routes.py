@@ -5,10 +5,11 @@ from fastapi import Depends, Response, status
 
 from app.core.errors import InUse
 from app.core.http.openapi import problems
-from app.core.http.pages import PageQuery, PageRead
+from app.core.http.pages import PageRead
 from app.core.http.routing import ApiRouter
 from app.core.security import require
 from app.db.depends import Reads, Uow
+from app.db.list_query import ListQuery, list_query
 from app.modules.user.errors import EmailTaken, UsernameTaken, UserNotFound
 from app.modules.user.permissions import UserPermission
 from app.modules.user.repository import UserRepository
@@ -31,6 +32,7 @@ def _repository(session: Reads) -> UserRepository:
 
 Service = Annotated[UserService, Depends(_service)]
 Users = Annotated[UserRepository, Depends(_repository)]
+UserList = Annotated[ListQuery, Depends(list_query(UserRepository))]
 
 
 @router.post(
@@ -44,10 +46,9 @@ async def create_user(new: UserCreate, users: Service, response: Response) -> Us
 
 
 @router.get("", dependencies=[_reads])
-async def list_users(users: Users, query: PageQuery) -> PageRead[UserRead]:
-    """List users, oldest first."""
-    page = await users.page(query.limit, query.after)
-    return query.answer([UserRead.model_validate(user) for user in page.items], page.next_after)
+async def list_users(users: Users, query: UserList) -> PageRead[UserRead]:
+    """List users, oldest first if not sorted otherwise."""
+    return query.answer(await users.page(query.request), UserRead)
 
 
 @router.get("/{user_id}", dependencies=[_reads], responses=problems(UserNotFound))

@@ -6,6 +6,7 @@ import pytest
 
 from app.core.errors import Invalid, Stale
 from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.listing import ListRequest
 from app.db.sessions import Database, open_database
 from app.modules.user.errors import EmailTaken, UserNotFound
 from app.modules.user.models import User
@@ -48,11 +49,11 @@ async def test_pages_follow_the_order_of_creation(database: Database) -> None:
 
     async with database.read_session() as session:
         users = UserRepository(session)
-        first = await users.page(2)
-        second = await users.page(2, first.next_after)
+        first = await users.page(ListRequest(limit=2))
+        second = await users.page(ListRequest(limit=2, after=first.next_after))
 
     assert [row.id for row in first.items + second.items] == keys
-    assert first.next_after == keys[1]
+    assert first.next_after == (keys[1],)
     assert second.next_after is None
 
 
@@ -60,7 +61,7 @@ async def test_an_exactly_full_page_is_the_last(database: Database) -> None:
     await stored(database, "ada", "ben")
 
     async with database.read_session() as session:
-        assert (await UserRepository(session).page(2)).next_after is None
+        assert (await UserRepository(session).page(ListRequest(limit=2))).next_after is None
 
 
 async def test_a_deleted_row_is_gone(database: Database) -> None:

@@ -11,7 +11,6 @@
 
 Revision: ${up_revision}
 Revises: ${down_revision or "nothing"}
-Created: ${create_date.strftime("%Y-%m-%d %H:%M:%S")} UTC
 """
 
 % if "sa." in names:

@@ -1,5 +1,6 @@
 """The revisions on disk, which are one line from the first to the head."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from app.db.migrations.errors import MigrationError
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
 VERSIONS: Final = _ROOT / "alembic" / "versions"
+_NUMBER: Final = re.compile(r"\d{4}_")
 
 
 class SeveralHeads(MigrationError):
@@ -24,6 +26,11 @@ class SeveralHeads(MigrationError):
             "Put one branch behind the other with: make rebase"
         )
         self.heads = heads
+
+
+def numbered(number: int, name: str) -> str:
+    """The name of the file of the migration that is `number` in the line, so that a listing shows their order."""
+    return f"{number:04}_{name}"
 
 
 def alembic_config(versions: Path = VERSIONS) -> Config:
@@ -79,6 +86,13 @@ class History:
     @property
     def head(self) -> str | None:
         return self.line[-1].revision if self.line else None
+
+    def renumber(self) -> None:
+        """Lets the names of files begin with their places in the line, where they begin with another number."""
+        for number, script in enumerate(self.line, start=1):
+            file = Path(script.path)
+            if _NUMBER.match(file.name):
+                file.rename(file.with_name(numbered(number, _NUMBER.sub("", file.name))))
 
     def reach(self, stored: tuple[str, ...]) -> int:
         """How many revisions a database has whose version table holds `stored`.

@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -12,9 +11,8 @@ from typing import Final
 from alembic.script import Script, ScriptDirectory
 
 from app.db.migrations.errors import MigrationError
-from app.db.migrations.history import VERSIONS, read_scripts
+from app.db.migrations.history import VERSIONS, History, read_scripts
 
-_CREATED: Final = re.compile(r"^Created: (\S+ \S+)", re.MULTILINE)
 _REVISES: Final = re.compile(r"^Revises: .*$", re.MULTILINE)
 
 
@@ -51,20 +49,11 @@ class _Branch:
     def ids(self) -> tuple[str, ...]:
         return tuple(script.revision for script in self.scripts)
 
-    @property
-    def created(self) -> datetime | None:
-        stated = _CREATED.search(self.scripts[0].longdoc)
-        try:
-            return datetime.fromisoformat(stated[1]) if stated else None
-        except ValueError:
-            return None
-
 
 def rebase(versions: Path = VERSIONS, *, base: str = "main") -> Rebase | None:
     """Puts the branch that is not in the git branch `base` yet behind the one that is; None when there is one line.
 
-    If that does not tell them apart, the one that git does not know moves, then the one that was committed later, then
-    the one that was written later.
+    If that does not tell them apart, the one that git does not know moves, then the one that was committed later.
 
     Raises:
         MigrationError: there are more than two branches, one of them is merged already, or nothing tells them apart.
@@ -82,8 +71,9 @@ def rebase(versions: Path = VERSIONS, *, base: str = "main") -> Rebase | None:
     stays, moves, because = _decide(one, two, base)
     onto = stays.ids[-1]
     _rewrite(moves.file, onto)
-    read_scripts(versions)
-    return Rebase(moves.ids, onto, stays.ids, moves.file, because)
+    History(versions).renumber()
+    file = Path(read_scripts(versions).get_revision(moves.ids[0]).path)
+    return Rebase(moves.ids, onto, stays.ids, file, because)
 
 
 def _branches(scripts: ScriptDirectory, one: str, two: str) -> tuple[_Branch, _Branch]:
@@ -121,8 +111,6 @@ def _decide(one: _Branch, two: _Branch, base: str) -> tuple[_Branch, _Branch, st
         return (*_first(two_added is None, one, two), "git does not know it yet")
     if one_added is not None and two_added is not None and one_added != two_added:
         return (*_first(one_added < two_added, one, two), "it was committed later")
-    if one.created is not None and two.created is not None and one.created != two.created:
-        return (*_first(one.created < two.created, one, two), "it was written later")
     raise MigrationError(
         f"Nothing tells whether {one.file.name} or {two.file.name} came later. Let one of them follow the other's "
         f'branch: down_revision = "{two.ids[-1]}" in the former, or "{one.ids[-1]}" in the latter.'

@@ -31,16 +31,16 @@ class Versions:
         downgrade: str = "pass",
         *,
         after: str | None = "the last",
-        created: str = "2026-01-01 00:00:00",
+        name: str | None = None,
     ) -> Path:
         follows = self._last if after == "the last" else after
-        file = self.folder / f"20260101_0000_{revision}_test.py"
+        file = self.folder / (name or f"{revision}_test.py")
         body = "\n\n".join(
             f"def {name}() -> None:\n{indent(dedent(code).strip(), '    ')}\n"
             for name, code in (("upgrade", upgrade), ("downgrade", downgrade))
         )
         file.write_text(
-            f'"""{revision}\n\nRevision: {revision}\nRevises: {follows or "nothing"}\nCreated: {created} UTC\n"""\n\n'
+            f'"""{revision}\n\nRevision: {revision}\nRevises: {follows or "nothing"}\n"""\n\n'
             f"import sqlalchemy as sa\nfrom alembic import op\n\n"
             f"revision: str = {revision!r}\ndown_revision: str | None = {follows!r}\n\n\n{body}"
         )

@@ -36,12 +36,12 @@ def repository(versions: Versions) -> Repository:
 
 
 def branch(versions: Versions) -> tuple[Path, Path, Path, Path]:
-    """A base that two branches of two revisions follow; `mine` was written first."""
+    """A base that two branches of revisions follow."""
     return (
         versions.add("root"),
-        versions.add("mine", after="root", created="2026-02-01 00:00:00"),
+        versions.add("mine", after="root"),
         versions.add("mine2"),
-        versions.add("theirs", after="root", created="2026-03-01 00:00:00"),
+        versions.add("theirs", after="root"),
     )
 
 
@@ -50,7 +50,6 @@ def line(versions: Versions) -> list[str]:
 
 
 MINE_LAST = ["root", "theirs", "mine", "mine2"]
-THEIRS_LAST = ["root", "mine", "mine2", "theirs"]
 
 
 def test_moves_what_the_base_does_not_have(versions: Versions, repository: Repository) -> None:
@@ -95,22 +94,27 @@ def test_moves_what_was_committed_later(versions: Versions, repository: Reposito
     assert line(versions) == MINE_LAST
 
 
-@pytest.mark.parametrize("in_git", [True, False])
-def test_moves_what_was_written_later(versions: Versions, in_git: bool) -> None:
-    files = branch(versions)
-    if in_git:
-        Repository(versions.folder).commit(*files)
-    done = rebase(versions.folder)
-    assert done is not None
-    assert done.because == "it was written later"
-    assert line(versions) == THEIRS_LAST
-
-
-def test_rebases_two_that_both_want_to_be_first(versions: Versions) -> None:
-    versions.add("one", after=None, created="2026-02-01 00:00:00")
-    versions.add("two", after=None, created="2026-01-01 00:00:00")
+def test_rebases_two_that_both_want_to_be_first(versions: Versions, repository: Repository) -> None:
+    versions.add("one", after=None)
+    repository.commit(versions.add("two", after=None))
     rebase(versions.folder)
     assert line(versions) == ["two", "one"]
+
+
+def test_renames_what_moved_to_its_new_number(versions: Versions, repository: Repository) -> None:
+    root = versions.add("root", name="0001_root.py")
+    mine, mine2 = versions.add("mine", name="0002_mine.py"), versions.add("mine2", name="0003_mine2.py")
+    theirs = versions.add("theirs", name="0002_theirs.py", after="root")
+    repository.commit(root, theirs)
+    done = rebase(versions.folder)
+    assert done is not None
+    assert done.file.name == "0003_mine.py"
+    assert not mine.exists()
+    assert not mine2.exists()
+    assert sorted(file.name for file in versions.folder.glob("*.py")) == [
+        *("0001_root.py", "0002_theirs.py", "0003_mine.py", "0004_mine2.py"),
+    ]
+    assert line(versions) == MINE_LAST
 
 
 def test_refuses_what_nothing_tells_apart(versions: Versions) -> None:
@@ -136,7 +140,7 @@ def test_refuses_a_merge(versions: Versions) -> None:
     versions.add("other", after="root")
     with pytest.raises(MigrationError, match="merges two branches"):
         rebase(versions.folder)
-    (versions.folder / "20260101_0000_other_test.py").unlink()
+    (versions.folder / "other_test.py").unlink()
     with pytest.raises(MigrationError, match="merges two branches, but the migrations are one line"):
         History(versions.folder)
 

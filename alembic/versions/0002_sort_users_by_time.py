@@ -2,7 +2,6 @@
 
 Revision: 52f1549dc6ac
 Revises: e2fe9dd5f5e7
-Created: 2026-11-20 19:55:06 UTC
 """
 
 from alembic import op

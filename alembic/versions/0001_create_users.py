@@ -2,7 +2,6 @@
 
 Revision: e2fe9dd5f5e7
 Revises: nothing
-Created: 2026-11-20 17:26:39 UTC
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
 """The application factory: `uvicorn --factory app.main:create_app`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,22 +17,22 @@ from app.core.http.openapi import DescribedApp
 from app.core.http.pages import Cursors
 from app.core.http.problems import install_error_handlers
 from app.core.logging import configure_logging
-from app.core.module import discover
+from app.core.module import Module, discover
 from app.core.settings import Settings, load_settings
 from app.wiring import open_resources
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | None = None) -> FastAPI:
     """The whole application, with nothing opened yet: that is the lifespan's work.
 
-    `settings` are loaded from the environment when not given.
+    When not given, `settings` are loaded from the environment, and `modules` are those of `app/modules`.
 
     Raises:
         StartupRefused: the settings or a module are at fault; the message lists why.
     """
-    modules = discover(app.modules)
+    modules = discover(app.modules) if modules is None else tuple(modules)
     settings = settings or load_settings([module.settings for module in modules if module.settings])
 
     @asynccontextmanager

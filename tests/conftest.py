@@ -16,7 +16,7 @@ from app.core.settings import AppSettings, Environment, LogSettings, PostgresAdd
 from app.db.engine import open_engine
 from app.db.migrations import upgrade
 from app.db.sessions import Database
-from tests.sample.application import create_app, create_tables, modules
+from tests.sample.application import create_app, create_table, modules
 from tests.support.postgres import TestServer, create_database, drop_database, test_server
 
 _SERVER = pytest.StashKey[TestServer]()
@@ -69,7 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 async def _migrate_template(server: TestServer) -> None:
     address = await create_database(server, "template")
     await upgrade(address, PostgresSettings())
-    await create_tables(address)
+    await create_table(address)
 
 
 @pytest.fixture(scope="session")

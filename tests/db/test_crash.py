@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app.core.settings import PostgresAddress
 from app.db.embedded import PostgresServer
-from tests.sample.application import create_tables
+from tests.sample.application import create_table
 from tests.support.postgres import connect
 from tests.support.server import server_process
 from tests.support.waiting import eventually
@@ -66,7 +66,7 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     address = address_of(postgres)
-    await create_tables(address)
+    await create_table(address)
     with server_process(address, tmp_path / "server.log", factory="tests.sample.application:create_app") as server:
         load = Load(server.url)
         for _ in range(CRASHES):

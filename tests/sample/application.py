@@ -19,7 +19,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app.main.create_app(settings, modules=modules())
 
 
-async def create_tables(address: PostgresAddress) -> None:
+async def create_table(address: PostgresAddress) -> None:
     """Creates the sample's table, of which the migrations know nothing."""
     engine = open_engine(address, PostgresSettings(), {})
     async with engine.begin() as connection:

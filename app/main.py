@@ -1,6 +1,6 @@
 """The application factory: `uvicorn --factory app.main:create_app`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,29 +17,29 @@ from app.core.http.openapi import DescribedApp
 from app.core.http.pages import Cursors
 from app.core.http.problems import install_error_handlers
 from app.core.logging import configure_logging
-from app.core.module import discover, settings_areas
+from app.core.module import Module, discover, settings_areas
 from app.core.settings import Settings, load_settings
 from app.wiring import open_resources
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | None = None) -> FastAPI:
     """The whole application, with nothing opened yet: that is the lifespan's work.
 
-    `settings` are loaded from the environment when not given.
+    When not given, `settings` are loaded from the environment, and `modules` are those of `app/modules`.
 
     Raises:
         StartupRefused: the settings or a module are at fault; the message lists why.
     """
-    found = discover(app.modules)
+    found = discover(app.modules) if modules is None else modules
     settings = settings or load_settings(settings_areas(found))
-    modules = tuple(module for module in found if module.name not in settings.app.disabled_modules)
+    enabled = tuple(module for module in found if module.name not in settings.app.disabled_modules)
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log)
-        async with open_resources(settings, modules) as resources:
+        async with open_resources(settings, enabled) as resources:
             for field in fields(resources):
                 setattr(application.state, field.name, getattr(resources, field.name))
             yield
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     application.state.settings = settings
-    application.state.modules = modules
+    application.state.modules = enabled
     application.state.templates = root_page.page_templates(_ROOT / "templates")
     application.state.cursors = Cursors(settings.app.secret_key.get_secret_value().encode())
 
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     application.add_middleware(RequestMiddleware, debug=settings.app.debug)
     install_error_handlers(application)
 
-    for module in modules:
+    for module in enabled:
         for router in module.routers:
             application.include_router(router)
     application.include_router(health.router)

@@ -11,14 +11,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-import app.modules
 from app.core.health import Health, HealthCheck
-from app.core.module import discover
 from app.core.settings import AppSettings, Environment, LogSettings, PostgresAddress, PostgresSettings, Settings
 from app.db.engine import open_engine
 from app.db.migrations import upgrade
 from app.db.sessions import Database
-from app.main import create_app
+from tests.sample.application import create_app, create_table, modules
 from tests.support.postgres import TestServer, create_database, drop_database, test_server
 
 _SERVER = pytest.StashKey[TestServer]()
@@ -69,7 +67,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 async def _migrate_template(server: TestServer) -> None:
-    await upgrade(await create_database(server, "template"), PostgresSettings())
+    address = await create_database(server, "template")
+    await upgrade(address, PostgresSettings())
+    await create_table(address)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ async def worker_database(server: TestServer, worker_id: str) -> PostgresAddress
 
 @pytest.fixture(scope="session")
 async def worker_engine(worker_database: PostgresAddress) -> AsyncIterator[AsyncEngine]:
-    constraints = {error.constraint: error for module in discover(app.modules) for error in module.errors}
+    constraints = {error.constraint: error for module in modules() for error in module.errors}
     engine = open_engine(worker_database, PostgresSettings(), {k: v for k, v in constraints.items() if k})
     yield engine
     await engine.dispose()
@@ -102,7 +102,7 @@ async def connection(worker_engine: AsyncEngine) -> AsyncIterator[AsyncConnectio
 
 @pytest.fixture
 def database(connection: AsyncConnection) -> Database:
-    return Database(connection, connection)
+    return Database(connection, connection, [handler for module in modules() for handler in module.handlers])
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def settings_for(address: PostgresAddress | None) -> Settings:
 
 @pytest.fixture
 def application(settings: Settings, database: Database) -> FastAPI:
-    """The application without its lifespan, on the transaction of this test."""
+    """The application with the sample module, without its lifespan, on the transaction of this test."""
     application = create_app(settings)
     application.state.database = database
     application.state.health = Health([HealthCheck("database", database.ping)])

@@ -13,13 +13,13 @@ LINT = "from importlinter.cli import lint_imports_command; lint_imports_command(
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A copy of the application with a second module, `invoice`, that keeps every rule."""
-    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the application with two modules in place of its own, `customer` and `invoice`, that keep every rule."""
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__", "modules"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for name in ("__init__", "module", "routes", "public", "service", "repository", "models", "schemas", "events"):
-        plant(tmp_path, f"app/modules/invoice/{name}.py", "")
-    plant(tmp_path, "app/modules/user/public.py", "")
-    plant(tmp_path, "app/modules/user/events.py", "")
+    plant(tmp_path, "app/modules/__init__.py", "")
+    for module in ("customer", "invoice"):
+        for name in ("__init__", "module", "routes", "public", "service", "repository", "models", "schemas", "events"):
+            plant(tmp_path, f"app/modules/{module}/{name}.py", "")
     return tmp_path
 
 
@@ -37,7 +37,7 @@ def lint(house: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_house_keeps_its_rules(house: Path) -> None:
-    plant(house, "app/modules/invoice/service.py", "from app.modules.user import public, events")
+    plant(house, "app/modules/invoice/service.py", "from app.modules.customer import public, events")
 
     result = lint(house)
 
@@ -48,8 +48,8 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
     ("file", "line", "rule", "mend"),
     [
         ("app/core/errors.py", "import app.db.model", "Entry points use wiring", "Move what is needed down"),
-        ("app/core/http/context.py", "import app.modules.user.module", "Entry points use wiring", "Mechanism belongs"),
-        ("app/db/model.py", "import app.modules.user.public", "Entry points use wiring", "Mechanism belongs"),
+        ("app/core/http/context.py", "import app.modules.customer.module", "Entry points use wiring", "Mechanism belongs"),
+        ("app/db/model.py", "import app.modules.customer.public", "Entry points use wiring", "Mechanism belongs"),
         ("app/modules/invoice/routes.py", "import app.wiring", "Entry points use wiring", "Mechanism belongs"),
         ("app/wiring.py", "import app.main", "Entry points use wiring", "Mechanism belongs"),
         (
@@ -67,13 +67,13 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
         ("app/modules/invoice/utils.py", "", "Inside a module", "has no place in a module"),
         (
             "app/modules/invoice/service.py",
-            "import app.modules.user.service",
+            "import app.modules.customer.service",
             "A neighbour is known by its public face",
             "Ask the neighbour through its `public.py`",
         ),
         (
             "app/modules/invoice/models.py",
-            "from app.modules.user.models import User",
+            "from app.modules.customer.models import Customer",
             "A neighbour is known by its public face",
             "Ask the neighbour through its `public.py`",
         ),
@@ -95,8 +95,8 @@ def test_a_violation_is_caught_with_its_mend(house: Path, file: str, line: str, 
 
 
 def test_a_cycle_of_modules_is_caught_with_its_mend(house: Path) -> None:
-    plant(house, "app/modules/invoice/service.py", "import app.modules.user.public")
-    plant(house, "app/modules/user/service.py", "import app.modules.invoice.public")
+    plant(house, "app/modules/invoice/service.py", "import app.modules.customer.public")
+    plant(house, "app/modules/customer/service.py", "import app.modules.invoice.public")
 
     result = lint(house)
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from app.core.http.routing import ApiRouter
 from app.core.types import Line
-from app.main import create_app
 from tests.conftest import settings_for
+from tests.sample.application import create_app
 
 API = re.compile(r"/api/v\d+/[a-z-]+(/.*)?")
 """Where the routes of modules are."""

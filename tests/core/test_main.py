@@ -4,10 +4,13 @@ import httpx2
 from asyncpg import Connection
 from fastapi import FastAPI
 
+import app.modules
+from app.core.module import discover
 from app.core.settings import AppSettings, Environment, PostgresAddress, Settings
 from app.db.sessions import Database
 from app.main import create_app
 from tests.conftest import settings_for
+from tests.sample.note import module as note
 from tests.support.postgres import connect
 from tests.support.server import running
 from tests.support.waiting import until
@@ -17,6 +20,15 @@ def test_the_factory_opens_nothing(settings: Settings) -> None:
     application = create_app(settings)
 
     assert not hasattr(application.state, "database")
+
+
+def test_the_modules_are_those_of_the_application_unless_others_are_given(settings: Settings) -> None:
+    assert create_app(settings).state.modules == discover(app.modules)
+
+    application = create_app(settings, modules=[note])
+    assert application.state.modules == (note,)
+    paths = {path for path in application.openapi()["paths"] if path.startswith("/api/")}
+    assert paths == {"/api/v1/notes", "/api/v1/notes/{note_id}"}
 
 
 async def connections_are(bare: Connection, count: int) -> None:
@@ -57,7 +69,7 @@ async def test_what_was_opened_is_closed_when_start_up_fails(own_database: Postg
 
 def named(name: str, origins: tuple[str, ...], settings: Settings) -> FastAPI:
     app = AppSettings(env=Environment.TEST, name=name, cors_origins=origins)
-    return create_app(Settings(app=app, log=settings.log, postgres=settings.postgres))
+    return create_app(Settings(app=app, log=settings.log, postgres=settings.postgres), modules=(note,))
 
 
 async def test_two_applications_with_different_settings_live_side_by_side(own_database: PostgresAddress) -> None:
@@ -81,7 +93,7 @@ class TestCors:
                 headers = {"origin": origin, "access-control-request-method": "POST"}
                 for response in (
                     await client.get("/health", headers=headers),
-                    await client.options("/api/v1/users", headers=headers),
+                    await client.options("/api/v1/notes", headers=headers),
                 ):
                     assert "access-control-allow-origin" not in response.headers
 

@@ -77,7 +77,7 @@ def test_a_folder_is_all_that_it_takes(plant: Plant) -> None:
         ("1 / 0", "ZeroDivisionError"),
         ("def", "SyntaxError"),
         ("", "exports no `module`"),
-        ("module = 'user'", "exports no `module`"),
+        ("module = 'text'", "exports no `module`"),
     ],
 )
 def test_a_broken_module_stops_start_up_with_its_name(plant: Plant, content: str, fault: str) -> None:

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from app.core.settings import PostgresAddress, PostgresSettings
+from app.core.settings import PostgresAddress
 from app.db.embedded import PostgresServer
-from app.db.migrations import upgrade
+from tests.sample.application import create_table
 from tests.support.postgres import connect
 from tests.support.server import server_process
 from tests.support.waiting import eventually
@@ -32,7 +32,7 @@ def address_of(server: PostgresServer) -> PostgresAddress:
 
 
 class Load:
-    """Creates users one after another on several connections; remembers which the server acknowledged."""
+    """Creates notes one after another on several connections; remembers which the server acknowledged."""
 
     def __init__(self, url: str) -> None:
         self._client = httpx2.AsyncClient(base_url=url, timeout=10)
@@ -45,15 +45,13 @@ class Load:
         number = 0
         while not self._stopped:
             number += 1
-            name = f"user-{worker}-{number}"
-            user = {"email": f"{name}@example.org", "username": name, "full_name": name}
-            response = await self._client.post("/api/v1/users", json=user)
+            response = await self._client.post("/api/v1/notes", json={"title": f"Note {worker}-{number}"})
             self.statuses.add(response.status_code)
             if response.status_code == 201:
                 self.acknowledged.append(response.json()["id"])
 
     async def progress(self, more: int) -> None:
-        """Returns when `more` further users were acknowledged."""
+        """Returns when `more` further notes were acknowledged."""
         goal = len(self.acknowledged) + more
         await asyncio.to_thread(eventually, lambda: len(self.acknowledged) >= goal, 30)
 
@@ -68,8 +66,8 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     address = address_of(postgres)
-    await upgrade(address, PostgresSettings())
-    with server_process(address, tmp_path / "server.log") as server:
+    await create_table(address)
+    with server_process(address, tmp_path / "server.log", factory="tests.sample.application:create_app") as server:
         load = Load(server.url)
         for _ in range(CRASHES):
             await load.progress(10)
@@ -82,7 +80,7 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
 
     assert load.statuses <= {201, 503}
     connection = await connect(address)
-    stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM users")}
+    stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM notes")}
     await connection.close()
     assert len(load.acknowledged) >= 10 * CRASHES
     assert set(load.acknowledged) <= stored

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from app.core.http.routing import ApiRouter
 from app.core.settings import PostgresAddress, Settings
 from app.db.depends import Reads, Uow
-from app.main import create_app
 from tests.conftest import settings_for
+from tests.sample.application import create_app
 from tests.support.pgbouncer import PgBouncer, needs_pgbouncer, pgbouncer
 from tests.support.server import running
 
@@ -49,8 +49,7 @@ def application(pooler: PgBouncer) -> FastAPI:
 
 
 async def use(client: httpx2.AsyncClient, number: int) -> None:
-    user = {"email": f"{number}@example.org", "username": f"user{number}", "full_name": "Name"}
-    created = await client.post("/api/v1/users", json=user)
+    created = await client.post("/api/v1/notes", json={"title": f"Note {number}"})
     assert created.status_code == 201, created.text
     assert (await client.get(created.headers["location"])).json() == created.json()
 

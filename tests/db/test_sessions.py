@@ -18,41 +18,37 @@ from app.db.model import Model, SoftDelete
 from app.db.repository import Repository
 from app.db.sessions import Database, open_database
 from app.main import create_app
-from app.modules.user.models import User
 from tests.conftest import settings_for
+from tests.sample.note.models import Note
 from tests.support.postgres import connect
 from tests.support.server import running
 
 
-def user(name: str) -> User:
-    return User(email=f"{name}@example.org", username=name, full_name=name)
-
-
-async def names(database: Database) -> list[str]:
+async def titles(database: Database) -> list[str]:
     async with database.read_session() as session:
-        return list((await session.exec(select(User.username).order_by(User.username))).all())
+        return list((await session.exec(select(Note.title).order_by(Note.title))).all())
 
 
 async def test_what_leaves_the_block_is_stored(database: Database) -> None:
     async with database.unit_of_work() as uow:
-        uow.session.add(user("ada"))
+        uow.session.add(Note(title="first"))
 
-    assert await names(database) == ["ada"]
+    assert await titles(database) == ["first"]
 
 
 async def test_what_raises_is_rolled_back(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.unit_of_work() as uow:
-            uow.session.add(user("ada"))
+            uow.session.add(Note(title="first"))
             await uow.session.flush()
             raise ZeroDivisionError
 
-    assert await names(database) == []
+    assert await titles(database) == []
 
 
 async def test_a_read_session_cannot_store(database: Database) -> None:
     async with database.read_session() as session:
-        session.add(user("ada"))
+        session.add(Note(title="first"))
         with pytest.raises(TypeError, match="UnitOfWork"):
             await session.flush()
         with pytest.raises(TypeError, match="UnitOfWork"):
@@ -79,36 +75,34 @@ async def test_lazy_loading_is_not_there_to_be_used() -> None:
     assert all(relationship.lazy in {"raise", "raise_on_sql"} for relationship in relationships)
 
 
-class Note(SoftDelete, table=True):
-    __tablename__ = "test_notes"
+class Draft(SoftDelete, table=True):
+    __tablename__ = "drafts"
     metadata = MetaData()  # its own: the application's says what the migrations have to create
 
     content: str = Field(max_length=100)
 
 
-class NoteRepository(Repository[Note]):
-    model = Note
+class DraftRepository(Repository[Draft]):
+    model = Draft
 
 
 async def test_a_soft_deleted_row_stays_but_no_query_sees_it(own_database: PostgresAddress) -> None:
     async with open_database(own_database, PostgresSettings(), {}) as database:
         async with database.unit_of_work() as uow:
-            await (await uow.session.connection()).run_sync(Note.__table__.create)
-            notes = NoteRepository(uow.session)
-            kept, deleted = await notes.add(Note(content="kept")), await notes.add(Note(content="deleted"))
-            await notes.delete(deleted)
+            await (await uow.session.connection()).run_sync(Draft.__table__.create)
+            drafts = DraftRepository(uow.session)
+            kept, deleted = await drafts.add(Draft(content="kept")), await drafts.add(Draft(content="deleted"))
+            await drafts.delete(deleted)
 
         async with database.read_session() as session:
-            notes = NoteRepository(session)
-            assert await notes.get(deleted.id) is None
-            assert [note.id for note in (await notes.page(ListRequest(limit=10))).items] == [kept.id]
-            assert await notes.count() == 1
+            drafts = DraftRepository(session)
+            assert await drafts.get(deleted.id) is None
+            assert [draft.id for draft in (await drafts.page(ListRequest(limit=10))).items] == [kept.id]
+            assert await drafts.count() == 1
         async with database.unit_of_work() as uow:
-            await uow.session.exec(update(Note).values(content="changed"))
+            await uow.session.exec(update(Draft).values(content="changed"))
         async with database.read_session() as session:
-            assert (
-                await (await session.connection()).execute(text("SELECT count(*) FROM test_notes"))
-            ).scalar_one() == 2
+            assert (await (await session.connection()).execute(text("SELECT count(*) FROM drafts"))).scalar_one() == 2
 
 
 class TestCommitBeforeAnswer:
@@ -154,7 +148,7 @@ class TestAnswerBeforeCommit:
 
         @router.post("")
         async def broken(uow: Uow) -> list[int]:
-            uow.session.add(user("ada"))
+            uow.session.add(Note(title="first"))
             await uow.session.flush()
             return ["not a number"]  # type: ignore[list-item]  # what is tested
 
@@ -162,7 +156,7 @@ class TestAnswerBeforeCommit:
         response = await client.post("/api/v1/broken")
 
         assert response.status_code == 500
-        assert await names(database) == []
+        assert await titles(database) == []
 
 
 async def test_a_pool_without_a_free_connection_is_busy(own_database: PostgresAddress) -> None:

@@ -29,7 +29,7 @@ _FOLDERS: Final = {
     "app/core": "mechanism that knows no feature and no table",
     "app/core/http": "what happens between socket and route",
     "app/db": "all that is about tables and belongs to no feature",
-    "app/modules": "the features, one folder each, with the same files; for a new one copy `user`",
+    "app/modules": "the features, one folder each, with the same files",
     "alembic": "the migrations, one line of history",
     "docs": "guides, decision records, the description of the API",
     "requirements": "what is installed, locked with hashes",

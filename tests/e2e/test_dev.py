@@ -15,12 +15,29 @@ import psutil
 import pytest
 
 from app.core.settings import PostgresAddress
+from app.db.migrations.history import History
 from tests.support.server import ROOT, answers, environment, free_port
 from tests.support.waiting import eventually
 
 Environ = Mapping[str, str]
 
-ADA = {"email": "ada@example.org", "username": "ada", "full_name": "Ada"}
+SHOPPING = {"title": "Shopping"}
+
+# What makes the sample one of a clone's modules.
+MANIFEST = """from tests.sample.note import module
+
+__all__ = ["module"]
+"""
+MIGRATION = """from alembic import op
+from tests.sample.note.models import Note
+
+revision: str = "create_notes"
+down_revision: str | None = {head!r}
+
+
+def upgrade() -> None:
+    Note.__table__.create(op.get_bind())
+"""
 
 
 @pytest.fixture
@@ -31,6 +48,16 @@ def clone(tmp_path: Path) -> Path:
     for name in ("app", "alembic", "templates", "static"):
         shutil.copytree(ROOT / name, clone / name)
     shutil.copy(ROOT / "alembic.ini", clone)
+    return clone
+
+
+@pytest.fixture
+def clone_with_notes(clone: Path) -> Path:
+    """The clone with the sample among its modules: something to store, and to look for afterwards."""
+    shutil.copytree(ROOT / "tests" / "sample", clone / "tests" / "sample")
+    (clone / "app" / "modules" / "sample").mkdir()
+    (clone / "app" / "modules" / "sample" / "__init__.py").write_text(MANIFEST)
+    (clone / "alembic" / "versions" / "create_notes.py").write_text(MIGRATION.format(head=History().head))
     return clone
 
 
@@ -89,23 +116,23 @@ def dev(
         running.process.wait(10)
 
 
-def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone: Path) -> None:
-    with dev(clone) as first:
+def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone_with_notes: Path) -> None:
+    with dev(clone_with_notes) as first:
         first.wait_until_ready()
         said = first.output.read_text()
         for promised in (f"page      {first.url}/", f"docs      {first.url}/docs", "database  ", "stop      Ctrl-C"):
             assert promised in said
-        assert httpx2.post(f"{first.url}/api/v1/users", json=ADA).status_code == 201
+        assert httpx2.post(f"{first.url}/api/v1/notes", json=SHOPPING).status_code == 201
         assert len(first.processes()) >= 3
 
         os.killpg(first.process.pid, signal.SIGINT)  # as a terminal does
         first.wait_until_gone(15)
         assert "Traceback" not in (said := first.output.read_text()), said
 
-    with dev(clone) as second:
+    with dev(clone_with_notes) as second:
         second.wait_until_ready()
-        (user,) = httpx2.get(f"{second.url}/api/v1/users").json()["items"]
-        assert user["email"] == ADA["email"]
+        (note,) = httpx2.get(f"{second.url}/api/v1/notes").json()["items"]
+        assert note["title"] == SHOPPING["title"]
 
 
 def test_it_ends_with_the_make_that_started_it(clone: Path) -> None:
@@ -148,14 +175,14 @@ def page(url: str) -> str:
         return ""
 
 
-def test_two_clones_run_side_by_side(clone: Path, tmp_path: Path) -> None:
+def test_two_clones_run_side_by_side(clone_with_notes: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    shutil.copytree(clone, other)
-    with dev(clone) as one, dev(other) as two:
+    shutil.copytree(clone_with_notes, other)
+    with dev(clone_with_notes) as one, dev(other) as two:
         one.wait_until_ready()
         two.wait_until_ready()
-        assert httpx2.post(f"{one.url}/api/v1/users", json=ADA).status_code == 201
-        assert httpx2.get(f"{two.url}/api/v1/users").json()["items"] == []
+        assert httpx2.post(f"{one.url}/api/v1/notes", json=SHOPPING).status_code == 201
+        assert httpx2.get(f"{two.url}/api/v1/notes").json()["items"] == []
 
 
 def refusal(clone: Path, port: int) -> str:

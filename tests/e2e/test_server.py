@@ -25,7 +25,8 @@ MIB = 1024 * 1024
 def running_server(
     worker_database: PostgresAddress, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    with server_process(worker_database, tmp_path_factory.mktemp("server") / "server.log") as server:
+    log = tmp_path_factory.mktemp("server") / "server.log"
+    with server_process(worker_database, log, factory="tests.sample.application:create_app") as server:
         yield server
 
 
@@ -48,7 +49,7 @@ def exchange(server: ServerProcess, *parts: bytes) -> bytes:
         return received
 
 
-HEAD = b"POST /api/v1/users HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nConnection: close\r\n"
+HEAD = b"POST /api/v1/notes HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
 
 # charter 7
@@ -88,7 +89,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(running_serv
 # charter 5
 def test_a_deep_body_costs_others_nothing(running_server: ServerProcess) -> None:
     headers = {"content-type": "application/json"}
-    response = httpx2.post(f"{running_server.url}/api/v1/users", content=b"[" * 200_000, headers=headers)
+    response = httpx2.post(f"{running_server.url}/api/v1/notes", content=b"[" * 200_000, headers=headers)
 
     assert response.status_code == 400
     assert response.elapsed.total_seconds() < 0.1
@@ -111,12 +112,12 @@ class TestServe:
             process.send_signal(signal.SIGTERM)
             eventually(lambda: httpx2.get(f"{url}/health/ready").status_code == 503, 5)
             assert httpx2.get(f"{url}/health/ready").json()["status"] == "draining"
-            assert httpx2.get(f"{url}/api/v1/users").status_code == 200
+            assert httpx2.get(f"{url}/").status_code == 200
             assert process.wait(15) == 0
         finally:
             process.kill()
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-        assert any(line["event"] == "request" and line["path"] == "/api/v1/users" for line in lines)
+        assert any(line["event"] == "request" and line["path"] == "/" for line in lines)
 
     def test_it_can_be_stopped_while_it_waits_to_migrate(self, own_database: PostgresAddress) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -12,11 +12,11 @@ from app.core.errors import Interrupted
 from app.core.http.routing import ApiRouter
 from app.core.settings import AppSettings, Environment, Settings
 
-USERS = "/api/v1/users"
+NOTES = "/api/v1/notes"
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/nope", 404), ("/", 200), ("/health", 200), (USERS, 200), ("/static/trellis.css", 200)]
+    ("path", "status"), [("/nope", 404), ("/", 200), ("/health", 200), (NOTES, 200), ("/static/trellis.css", 200)]
 )
 async def test_every_answer_carries_its_request_id(client: httpx2.AsyncClient, path: str, status: int) -> None:
     response = await client.get(path)
@@ -51,7 +51,7 @@ async def test_a_malformed_traceparent_is_replaced(client: httpx2.AsyncClient, t
 
 # charter 50
 async def test_a_browser_may_do_nothing_with_an_answer_of_the_api(client: httpx2.AsyncClient) -> None:
-    headers = (await client.get(USERS)).headers
+    headers = (await client.get(NOTES)).headers
 
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
@@ -62,11 +62,11 @@ async def test_a_browser_may_do_nothing_with_an_answer_of_the_api(client: httpx2
 @pytest.mark.parametrize(
     ("path", "headers", "field"),
     [
-        ("/api/v1/users/%00", {}, "path"),
+        ("/api/v1/notes/%00", {}, "path"),
         ("/nowhere%00", {}, "path"),
-        ("/api/v1/users?limit=1%00", {}, "query"),
-        ("/api/v1/users?a%00=1", {}, "query"),
-        ("/api/v1/users", {"x-any": "a\0b"}, "header.x-any"),
+        ("/api/v1/notes?limit=1%00", {}, "query"),
+        ("/api/v1/notes?a%00=1", {}, "query"),
+        ("/api/v1/notes", {"x-any": "a\0b"}, "header.x-any"),
     ],
 )
 async def test_nul_outside_the_body_is_refused(
@@ -80,11 +80,11 @@ async def test_nul_outside_the_body_is_refused(
 
 # charter 2
 async def test_bad_utf8_in_an_address_is_no_error_of_ours(client: httpx2.AsyncClient) -> None:
-    for path in ("/api/v1/users/%ED%A0%80", "/api/v1/users?cursor=%ED%A0%80", "/%ff"):
+    for path in ("/api/v1/notes/%ED%A0%80", "/api/v1/notes?cursor=%ED%A0%80", "/%ff"):
         assert (await client.get(path)).status_code in {400, 404, 422}
 
 
-@pytest.mark.parametrize(("path", "level"), [("/health/live", "debug"), (USERS, "info")])
+@pytest.mark.parametrize(("path", "level"), [("/health/live", "debug"), (NOTES, "info")])
 async def test_one_line_is_written_for_each_request(client: httpx2.AsyncClient, path: str, level: str) -> None:
     with structlog.testing.capture_logs() as lines:
         await client.get(path)
@@ -104,7 +104,7 @@ class TestBodyLimit:
 
     # charter 7
     async def test_a_declared_body_over_the_limit_is_refused(self, client: httpx2.AsyncClient) -> None:
-        response = await client.post(USERS, content=b" " * 1001, headers={"content-type": "application/json"})
+        response = await client.post(NOTES, content=b" " * 1001, headers={"content-type": "application/json"})
 
         assert response.status_code == 413
         assert response.json()["error_code"] == "content_too_large"
@@ -119,20 +119,20 @@ class TestBodyLimit:
                 sent += 100
                 yield b" " * 100
 
-        response = await client.post(USERS, content=chunks(), headers={"content-type": "application/json"})
+        response = await client.post(NOTES, content=chunks(), headers={"content-type": "application/json"})
 
         assert response.status_code == 413
         assert response.headers["content-type"] == "application/problem+json"
         assert sent == 1100
 
     async def test_a_body_at_the_limit_is_read(self, client: httpx2.AsyncClient) -> None:
-        response = await client.post(USERS, content=b"{}" + b" " * 998, headers={"content-type": "application/json"})
+        response = await client.post(NOTES, content=b"{}" + b" " * 998, headers={"content-type": "application/json"})
 
         assert response.status_code == 422
 
     @pytest.mark.parametrize("length", ["9" * 30, "1001"])
     async def test_an_absurd_length_is_refused_unread(self, client: httpx2.AsyncClient, length: str) -> None:
-        response = await client.get(USERS, headers={"content-length": length})
+        response = await client.get(NOTES, headers={"content-length": length})
 
         assert response.status_code == 413
 
@@ -151,13 +151,13 @@ class TestHosts:
 
     @pytest.mark.parametrize("host", ["api.example.org", "API.example.org:8000", "a.example.net", "[::1]:8000"])
     async def test_a_named_host_is_answered(self, client: httpx2.AsyncClient, host: str) -> None:
-        assert (await client.get(USERS, headers={"host": host})).status_code == 200
+        assert (await client.get(NOTES, headers={"host": host})).status_code == 200
 
     @pytest.mark.parametrize(
         "host", ["example.org", "evil.org", "", "api.example.org.evil.org", "example.net", "xexample.net", "[::2]"]
     )
     async def test_any_other_host_is_not(self, client: httpx2.AsyncClient, host: str) -> None:
-        response = await client.get(USERS, headers={"host": host})
+        response = await client.get(NOTES, headers={"host": host})
 
         assert response.status_code == 400
         assert response.json()["error_code"] == "malformed"

@@ -22,7 +22,7 @@ from app.core.http.routing import ApiRouter
 from app.core.settings import AppSettings, Environment, Settings
 from app.core.types import Schema
 
-USERS = "/api/v1/users"
+NOTES = "/api/v1/notes"
 
 
 class TeapotError(Conflict):
@@ -113,8 +113,8 @@ async def test_an_unforeseen_error_tells_its_ids_only(
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", USERS, "GET, POST"),
-        ("POST", f"{USERS}/01a1f9eb-7f07-7170-b3fb-1f2132f4677d", "DELETE, GET, PATCH"),
+        ("PUT", NOTES, "GET, POST"),
+        ("POST", f"{NOTES}/01a1f9eb-7f07-7170-b3fb-1f2132f4677d", "DELETE, GET, PATCH"),
         ("DELETE", "/health", "GET"),
         ("POST", "/", "GET"),
     ],

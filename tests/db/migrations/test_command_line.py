@@ -35,13 +35,14 @@ async def test_upgrades_and_downgrades(empty: PostgresAddress, look: asyncpg.Con
     assert await look.fetchval("SELECT version_num FROM alembic_version") == History().head
     done = alembic(empty, "downgrade", "base")
     assert done.returncode == 0, done.stderr
-    assert await look.fetchval("SELECT to_regclass('users') IS NULL")
+    left = await look.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert [row["tablename"] for row in left] == ["alembic_version"]
 
 
 def test_prints_sql_without_a_database(server_address: PostgresAddress) -> None:
     done = alembic(replace(server_address, port=1), "upgrade", "head", "--sql")
     assert done.returncode == 0, done.stderr
-    assert "CREATE TABLE users" in done.stdout
+    assert f"'{History().head}'" in done.stdout
 
 
 async def test_sees_no_change_to_write(empty: PostgresAddress, postgres: PostgresSettings) -> None:

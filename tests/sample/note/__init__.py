@@ -1,0 +1,3 @@
+from tests.sample.note.module import module
+
+__all__ = ["module"]

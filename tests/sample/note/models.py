@@ -1,0 +1,15 @@
+from sqlalchemy import MetaData
+from sqlmodel import Field
+
+from app.db import sizes
+from app.db.model import Model
+
+
+class Note(Model, table=True):
+    __tablename__ = "notes"
+    # Its own: the application's says what the migrations have to create.
+    metadata = MetaData(naming_convention=Model.metadata.naming_convention)
+
+    title: str = Field(max_length=sizes.SHORT, unique=True)
+    body: str | None = Field(default=None, max_length=sizes.LONG)
+    done: bool = False

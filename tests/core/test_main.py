@@ -1,6 +1,7 @@
 """The factory and the lifespan."""
 
 import httpx2
+import pytest
 from asyncpg import Connection
 from fastapi import FastAPI
 
@@ -28,7 +29,7 @@ def test_the_modules_are_those_of_the_application_unless_others_are_given(settin
     application = create_app(settings, modules=[note])
     assert application.state.modules == (note,)
     paths = {path for path in application.openapi()["paths"] if path.startswith("/api/")}
-    assert paths == {"/api/v1/notes", "/api/v1/notes/{note_id}"}
+    assert paths == {"/api/v1/sample-notes", "/api/v1/sample-notes/{note_id}"}
 
 
 async def connections_are(bare: Connection, count: int) -> None:
@@ -93,7 +94,7 @@ class TestCors:
                 headers = {"origin": origin, "access-control-request-method": "POST"}
                 for response in (
                     await client.get("/health", headers=headers),
-                    await client.options("/api/v1/notes", headers=headers),
+                    await client.options("/api/v1/sample-notes", headers=headers),
                 ):
                     assert "access-control-allow-origin" not in response.headers
 
@@ -101,3 +102,15 @@ class TestCors:
         response = await client.get("/health", headers={"origin": "https://any.example.org"})
 
         assert "access-control-allow-credentials" not in response.headers
+
+
+class TestDisabledModule:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        app = AppSettings(env=Environment.TEST, disabled_modules=("sample_note",))
+        return Settings(app=app, log=settings.log, postgres=settings.postgres)
+
+    async def test_it_has_no_routes_and_is_described_nowhere(self, client: httpx2.AsyncClient) -> None:
+        assert (await client.get("/api/v1/sample-notes")).status_code == 404
+        assert "sample" not in (await client.get("/")).text
+        assert "sample" not in (await client.get("/openapi.json")).text

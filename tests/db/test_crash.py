@@ -45,7 +45,7 @@ class Load:
         number = 0
         while not self._stopped:
             number += 1
-            response = await self._client.post("/api/v1/notes", json={"title": f"Note {worker}-{number}"})
+            response = await self._client.post("/api/v1/sample-notes", json={"title": f"Note {worker}-{number}"})
             self.statuses.add(response.status_code)
             if response.status_code == 201:
                 self.acknowledged.append(response.json()["id"])
@@ -80,7 +80,7 @@ async def test_no_acknowledged_write_is_lost_and_it_serves_again_at_once(
 
     assert load.statuses <= {201, 503}
     connection = await connect(address)
-    stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM notes")}
+    stored = {str(row["id"]) for row in await connection.fetch("SELECT id FROM sample_notes")}
     await connection.close()
     assert len(load.acknowledged) >= 10 * CRASHES
     assert set(load.acknowledged) <= stored

@@ -121,13 +121,13 @@ async def test_a_slow_statement_is_ended_and_its_connection_clean(client: httpx2
 # charter 70
 async def test_a_lock_that_is_not_released_is_given_up(client: httpx2.AsyncClient, bare: asyncpg.Connection) -> None:
     async with bare.transaction():
-        await bare.execute("LOCK TABLE notes IN ACCESS EXCLUSIVE MODE")
+        await bare.execute("LOCK TABLE sample_notes IN ACCESS EXCLUSIVE MODE")
         started = time.monotonic()
-        response = await run(client, "SELECT count(*) FROM notes")
+        response = await run(client, "SELECT count(*) FROM sample_notes")
         assert response.status_code == 503
         assert time.monotonic() - started < 0.5
 
-    assert (await run(client, "SELECT count(*) FROM notes")).status_code == 200
+    assert (await run(client, "SELECT count(*) FROM sample_notes")).status_code == 200
 
 
 # charter 70

@@ -49,7 +49,7 @@ def application(pooler: PgBouncer) -> FastAPI:
 
 
 async def use(client: httpx2.AsyncClient, number: int) -> None:
-    created = await client.post("/api/v1/notes", json={"title": f"Note {number}"})
+    created = await client.post("/api/v1/sample-notes", json={"title": f"Note {number}"})
     assert created.status_code == 201, created.text
     assert (await client.get(created.headers["location"])).json() == created.json()
 

@@ -31,7 +31,7 @@ __all__ = ["module"]
 MIGRATION = """from alembic import op
 from tests.sample.note.models import Note
 
-revision: str = "create_notes"
+revision: str = "create_sample_notes"
 down_revision: str | None = {head!r}
 
 
@@ -55,9 +55,9 @@ def clone(tmp_path: Path) -> Path:
 def clone_with_notes(clone: Path) -> Path:
     """The clone with the sample among its modules: something to store, and to look for afterwards."""
     shutil.copytree(ROOT / "tests" / "sample", clone / "tests" / "sample")
-    (clone / "app" / "modules" / "sample").mkdir()
-    (clone / "app" / "modules" / "sample" / "__init__.py").write_text(MANIFEST)
-    (clone / "alembic" / "versions" / "create_notes.py").write_text(MIGRATION.format(head=History().head))
+    (clone / "app" / "modules" / "sample_note").mkdir()
+    (clone / "app" / "modules" / "sample_note" / "__init__.py").write_text(MANIFEST)
+    (clone / "alembic" / "versions" / "create_sample_notes.py").write_text(MIGRATION.format(head=History().head))
     return clone
 
 
@@ -122,7 +122,7 @@ def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone_with_notes: Pat
         said = first.output.read_text()
         for promised in (f"page      {first.url}/", f"docs      {first.url}/docs", "database  ", "stop      Ctrl-C"):
             assert promised in said
-        assert httpx2.post(f"{first.url}/api/v1/notes", json=SHOPPING).status_code == 201
+        assert httpx2.post(f"{first.url}/api/v1/sample-notes", json=SHOPPING).status_code == 201
         assert len(first.processes()) >= 3
 
         os.killpg(first.process.pid, signal.SIGINT)  # as a terminal does
@@ -131,7 +131,7 @@ def test_it_serves_and_ctrl_c_stops_all_and_the_data_stays(clone_with_notes: Pat
 
     with dev(clone_with_notes) as second:
         second.wait_until_ready()
-        (note,) = httpx2.get(f"{second.url}/api/v1/notes").json()["items"]
+        (note,) = httpx2.get(f"{second.url}/api/v1/sample-notes").json()["items"]
         assert note["title"] == SHOPPING["title"]
 
 
@@ -181,8 +181,8 @@ def test_two_clones_run_side_by_side(clone_with_notes: Path, tmp_path: Path) -> 
     with dev(clone_with_notes) as one, dev(other) as two:
         one.wait_until_ready()
         two.wait_until_ready()
-        assert httpx2.post(f"{one.url}/api/v1/notes", json=SHOPPING).status_code == 201
-        assert httpx2.get(f"{two.url}/api/v1/notes").json()["items"] == []
+        assert httpx2.post(f"{one.url}/api/v1/sample-notes", json=SHOPPING).status_code == 201
+        assert httpx2.get(f"{two.url}/api/v1/sample-notes").json()["items"] == []
 
 
 def refusal(clone: Path, port: int) -> str:

@@ -49,7 +49,7 @@ def exchange(server: ServerProcess, *parts: bytes) -> bytes:
         return received
 
 
-HEAD = b"POST /api/v1/notes HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nConnection: close\r\n"
+HEAD = b"POST /api/v1/sample-notes HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
 
 # charter 7
@@ -89,7 +89,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(running_serv
 # charter 5
 def test_a_deep_body_costs_others_nothing(running_server: ServerProcess) -> None:
     headers = {"content-type": "application/json"}
-    response = httpx2.post(f"{running_server.url}/api/v1/notes", content=b"[" * 200_000, headers=headers)
+    response = httpx2.post(f"{running_server.url}/api/v1/sample-notes", content=b"[" * 200_000, headers=headers)
 
     assert response.status_code == 400
     assert response.elapsed.total_seconds() < 0.1

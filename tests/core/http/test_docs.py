@@ -18,7 +18,7 @@ async def test_its_pages_may_load_what_they_need(client: httpx2.AsyncClient, pat
 async def test_the_document_lists_the_routes(client: httpx2.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
 
-    assert "/api/v1/notes/{note_id}" in document["paths"]
-    created = document["paths"]["/api/v1/notes"]["post"]["responses"]["409"]
-    assert "note.title_taken" in created["description"]
+    assert "/api/v1/sample-notes/{note_id}" in document["paths"]
+    created = document["paths"]["/api/v1/sample-notes"]["post"]["responses"]["409"]
+    assert "sample_note.title_taken" in created["description"]
     assert created["content"].keys() == {"application/problem+json"}

@@ -8,7 +8,7 @@ import pytest
 from app.core.errors import Invalid, Malformed
 from app.core.http.json_body import MAX_DEPTH, parse_json
 
-NOTES = "/api/v1/notes"
+NOTES = "/api/v1/sample-notes"
 
 
 def nested(depth: int) -> bytes:

@@ -12,7 +12,7 @@ from app.core.errors import Interrupted
 from app.core.http.routing import ApiRouter
 from app.core.settings import AppSettings, Environment, Settings
 
-NOTES = "/api/v1/notes"
+NOTES = "/api/v1/sample-notes"
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ async def test_a_browser_may_do_nothing_with_an_answer_of_the_api(client: httpx2
 @pytest.mark.parametrize(
     ("path", "headers", "field"),
     [
-        ("/api/v1/notes/%00", {}, "path"),
+        ("/api/v1/sample-notes/%00", {}, "path"),
         ("/nowhere%00", {}, "path"),
-        ("/api/v1/notes?limit=1%00", {}, "query"),
-        ("/api/v1/notes?a%00=1", {}, "query"),
-        ("/api/v1/notes", {"x-any": "a\0b"}, "header.x-any"),
+        ("/api/v1/sample-notes?limit=1%00", {}, "query"),
+        ("/api/v1/sample-notes?a%00=1", {}, "query"),
+        ("/api/v1/sample-notes", {"x-any": "a\0b"}, "header.x-any"),
     ],
 )
 async def test_nul_outside_the_body_is_refused(
@@ -80,7 +80,7 @@ async def test_nul_outside_the_body_is_refused(
 
 # charter 2
 async def test_bad_utf8_in_an_address_is_no_error_of_ours(client: httpx2.AsyncClient) -> None:
-    for path in ("/api/v1/notes/%ED%A0%80", "/api/v1/notes?cursor=%ED%A0%80", "/%ff"):
+    for path in ("/api/v1/sample-notes/%ED%A0%80", "/api/v1/sample-notes?cursor=%ED%A0%80", "/%ff"):
         assert (await client.get(path)).status_code in {400, 404, 422}
 
 

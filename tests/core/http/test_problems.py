@@ -22,7 +22,7 @@ from app.core.http.routing import ApiRouter
 from app.core.settings import AppSettings, Environment, Settings
 from app.core.types import Schema
 
-NOTES = "/api/v1/notes"
+NOTES = "/api/v1/sample-notes"
 
 
 class TeapotError(Conflict):

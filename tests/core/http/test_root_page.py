@@ -29,7 +29,7 @@ async def test_it_says_what_runs_here(client: httpx2.AsyncClient) -> None:
     assert ">test<" in page.replace("</span> test", "</span>>test<")
     assert "database" in page
     assert "PATCH" in page
-    assert "/docs#/note/change_note" in page
+    assert "/docs#/sample_note/change_sample_note" in page
     assert "/health/ready" in page
 
 

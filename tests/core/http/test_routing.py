@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-NOTES = "/api/v1/notes"
+NOTES = "/api/v1/sample-notes"
 
 
 # charter 16
@@ -22,7 +22,15 @@ async def test_a_field_that_was_not_offered_is_refused(client: httpx2.AsyncClien
 @pytest.mark.parametrize("field", ["title", "body"])
 @pytest.mark.parametrize(
     "text",
-    ["'; DROP TABLE notes; --", '" OR 1=1', "%_\\", "$$ $1 :name {x} ?", "\\x00 \\u0000", "Robert'); --", "🐘 ÄÖ ẞ Ω"],
+    [
+        "'; DROP TABLE sample_notes; --",
+        '" OR 1=1',
+        "%_\\",
+        "$$ $1 :name {x} ?",
+        "\\x00 \\u0000",
+        "Robert'); --",
+        "🐘 ÄÖ ẞ Ω",
+    ],
 )
 async def test_metacharacters_are_stored_and_read_back_as_they_are(
     client: httpx2.AsyncClient, field: str, text: str
@@ -59,4 +67,4 @@ async def test_what_was_deleted_is_not_found(client: httpx2.AsyncClient, method:
     response = await client.request(method, location, json={} if method == "PATCH" else None)
 
     assert response.status_code == 404
-    assert response.json()["error_code"] == "note.not_found"
+    assert response.json()["error_code"] == "sample_note.not_found"

@@ -6,7 +6,7 @@ from app.db.model import Model
 
 
 class Note(Model, table=True):
-    __tablename__ = "notes"
+    __tablename__ = "sample_notes"
     # Its own: the application's says what the migrations have to create.
     metadata = MetaData(naming_convention=Model.metadata.naming_convention)
 

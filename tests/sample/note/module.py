@@ -3,7 +3,7 @@ from tests.sample.note.errors import TitleTaken
 from tests.sample.note.routes import router
 
 module = Module(
-    name="note",
+    name="sample_note",
     summary="What somebody wants to remember.",
     routers=(router,),
     errors=(TitleTaken,),

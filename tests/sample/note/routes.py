@@ -13,7 +13,7 @@ from tests.sample.note.repository import NoteRepository
 from tests.sample.note.schemas import NoteChange, NoteCreate, NoteRead
 from tests.sample.note.service import NoteService
 
-router = ApiRouter(prefix="/notes", tag="note")
+router = ApiRouter(prefix="/sample-notes", tag="sample_note")
 
 
 def _service(uow: Uow) -> NoteService:
@@ -30,7 +30,7 @@ NoteList = Annotated[ListQuery, Depends(list_query(NoteRepository))]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=problems(TitleTaken))
-async def create_note(new: NoteCreate, notes: Service, response: Response) -> NoteRead:
+async def create_sample_note(new: NoteCreate, notes: Service, response: Response) -> NoteRead:
     """Create a note."""
     note = await notes.create(new)
     response.headers["location"] = f"{router.prefix}/{note.id}"
@@ -38,24 +38,24 @@ async def create_note(new: NoteCreate, notes: Service, response: Response) -> No
 
 
 @router.get("")
-async def list_notes(notes: Notes, query: NoteList) -> PageRead[NoteRead]:
+async def list_sample_notes(notes: Notes, query: NoteList) -> PageRead[NoteRead]:
     """List notes, oldest first if not sorted otherwise."""
     return query.answer(await notes.page(query.request), NoteRead)
 
 
 @router.get("/{note_id}", responses=problems(NoteNotFound))
-async def read_note(note_id: UUID, notes: Notes) -> NoteRead:
+async def read_sample_note(note_id: UUID, notes: Notes) -> NoteRead:
     """Read a note."""
     return NoteRead.model_validate(await notes.require(note_id))
 
 
 @router.patch("/{note_id}", responses=problems(NoteNotFound, TitleTaken))
-async def change_note(note_id: UUID, changes: NoteChange, notes: Service) -> NoteRead:
+async def change_sample_note(note_id: UUID, changes: NoteChange, notes: Service) -> NoteRead:
     """Change a note."""
     return NoteRead.model_validate(await notes.change(note_id, changes))
 
 
 @router.delete("/{note_id}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(NoteNotFound))
-async def delete_note(note_id: UUID, notes: Service) -> None:
+async def delete_sample_note(note_id: UUID, notes: Service) -> None:
     """Delete a note."""
     await notes.delete(note_id)

@@ -250,7 +250,10 @@ def circles(canvases: Iterable[Canvas]) -> tuple[Circle, ...]:
         for canvas in canvases
     }
     edges = {name: {key.module for key in keys[name] if key.module is not None} for name in keys}
-    rings = {frozenset(ring): ring for name in sorted(edges) if (ring := _ring(name, edges))}
+    rings: dict[frozenset[str], tuple[str, ...]] = {}
+    for name in sorted(edges):
+        if ring := _ring(name, edges):
+            rings.setdefault(frozenset(ring), ring)
     return tuple(
         Circle(
             ring,

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
+from typing import Final
 from uuid import uuid4
 
-ROOT_FILE = "from sqlalchemy import MetaData\nmetadata = MetaData()\n"
+_PACKAGE: Final = "from sqlalchemy import MetaData\nmetadata = MetaData()\n"
 
-SHOP = {
+SHOP: Final[Mapping[str, str]] = {
     "customer/__init__.py": """
         from app.core.module import Module
         from shop.customer import models
@@ -75,7 +77,7 @@ SHOP = {
         from shop.order.events import OrderPlaced
         class MailSettings(Area):
             model_config = SettingsConfigDict(env_prefix="MAIL_")
-            by_environment = {Environment.PROD: {"sender": "shop@example.org", "password": "canary-prod"}}
+            by_environment = {Environment.PROD: {"sender": "mails@example.org", "password": "canary-prod"}}
             sender: str = Field("nobody@example.org", description="Whom mails are | from.")
             password: SecretStr = Field(SecretStr("canary-default"), description="Of the account.")
             host: str = Field(description="Where it is sent.")
@@ -102,17 +104,15 @@ SHOP = {
 
 @contextmanager
 def planted(folder: Path, files: Mapping[str, str]) -> Iterator[ModuleType]:
-    """A package with `files`, by path and content, importable until the block ends; they call it `shop`.
+    """A package with `files`, by path and content, which call it `shop`; it can be imported until the block ends.
 
     It has a `metadata` for its tables, and a name of its own each time, because SQLModel remembers classes by theirs.
     """
     name = f"shop_{uuid4().hex}"
-    for path, content in {"__init__.py": ROOT_FILE, **files}.items():
+    for path, content in {"__init__.py": _PACKAGE, **files}.items():
         file = folder / name / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = content.replace("shop", name).strip("\n").split("\n")
-        indent = len(lines[0]) - len(lines[0].lstrip())
-        file.write_text("\n".join(line[indent:] for line in lines) + "\n")
+        file.write_text(dedent(content.replace("shop", name)))
     sys.path.insert(0, str(folder))
     try:
         yield importlib.import_module(name)

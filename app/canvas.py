@@ -46,12 +46,12 @@ def _canvas(package: ModuleType, module: Module, tables: Sequence[Table]) -> Can
 
 def _dependencies(name: str, tables: Iterable[Table], imports: Iterable[tuple[str, str]]) -> Iterator[Dependency]:
     keys = {(key.module, key.column) for table in tables for key in table.foreign_keys if key.module is not None}
-    imports = set(imports)
-    for neighbour in sorted({other for other, _ in keys | imports} - {name}):
+    faces = set(imports)
+    for neighbour in sorted({other for other, _ in keys | faces} - {name}):
         yield Dependency(
             neighbour,
             foreign_keys=tuple(sorted(column for other, column in keys if other == neighbour)),
-            imports=tuple(sorted(file for other, file in imports if other == neighbour)),
+            imports=tuple(sorted(file for other, file in faces if other == neighbour)),
         )
 
 
@@ -69,7 +69,7 @@ def _routes(module: Module) -> Iterator[Route]:
 def _tables(package: ModuleType) -> dict[str, list[Table]]:
     """The tables of each module by its name, those of one module by theirs."""
     mapped = {
-        model.__table__.name: (module, model)
+        model.__table__.fullname: (module, model)
         for model in _models(Model)
         if (module := _owner(package, model)) is not None and hasattr(model, "__table__")
     }
@@ -97,13 +97,13 @@ def _owner(package: ModuleType, defined: type) -> str | None:
 
 
 def _imports(package: ModuleType, name: str) -> Iterator[tuple[str, str]]:
-    """The neighbours that the files of a module import, each with the file of theirs."""
+    """The modules that the files of one import, itself among them, each with the file of theirs."""
     for folder in package.__path__:
         for file in Path(folder, name).rglob("*.py"):
             for imported in _imported(ast.parse(file.read_text(encoding="utf-8"))):
                 match _below(package, imported):
-                    case [neighbour, face, *_] if neighbour != name:
-                        yield neighbour, face
+                    case [module, inside, *_]:
+                        yield module, inside
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

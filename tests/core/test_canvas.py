@@ -101,6 +101,7 @@ def test_a_module_depends_on_what_its_keys_refer_to_and_its_files_import(shop: M
     assert found["mail"].dependencies == (Dependency("order", (), ("events",)),)
     assert found["mail"].dependencies[0].by_events_only
     assert not found["order"].dependencies[0].by_events_only
+    assert not Dependency("order", ("invoices.order_id",), ("events",)).by_events_only
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,7 @@ def test_a_page_shows_every_row_and_leaves_out_what_is_not_there(shop: ModuleTyp
     assert "| `python -m app mail send-again` | Send what failed. |\n" in mail
     assert "| `smtp` | degraded |\n" in mail
     assert "## Routes" not in mail
+    assert "## Announces" not in mail
     assert "canary" not in mail
 
 

@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean \
-	audit secrets sbom hooks image
+	audit secrets sbom hooks image docs-modules
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +35,7 @@ test: $(INSTALLED) ## Run every test, in parallel, against a real PostgreSQL; AR
 	@$(RUN) pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term)
 	@$(if $(ARGS),,$(RUN) coverage report --include="$(WHOLLY_COVERED)" --fail-under=100)
 
-check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations and that docs/openapi.json is current
+check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations and that what is written from the code is current
 	@$(RUN) ruff format --check --quiet . || { echo "Not formatted. Run: make format"; exit 1; }
 	@$(RUN) ruff check --quiet .
 	@$(RUN) mypy
@@ -66,8 +66,11 @@ settings: $(INSTALLED) ## Print the settings in effect and where each was stated
 doctor: $(INSTALLED) ## Find what keeps the application from running here, and how to mend it
 	@$(RUN) app doctor --port $(PORT)
 
-openapi: $(INSTALLED) ## Write docs/openapi.json from the routes
+openapi: $(INSTALLED) ## Write docs/openapi from the routes: the API of each module
 	@$(RUN) app openapi
+
+docs-modules: $(INSTALLED) ## Write docs/modules: what each module consists of, and a diagram of them all
+	@$(RUN) app docs-modules
 
 audit: $(AUDITED) ## Look for known vulnerabilities in the dependencies and for secrets in what git holds (needs the network)
 	@$(AUDIT)/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \

@@ -1,12 +1,11 @@
 """`python -m app …`: what the Makefile calls, and what an operator types."""
 
 import asyncio
-import json
 import os
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -19,8 +18,10 @@ from app.core.startup import StartupRefused
 from app.db.local import database_address
 from app.db.model import metadata
 
+if TYPE_CHECKING:  # each command loads what it needs
+    from app.documents import Documents
+
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_OPENAPI: Final = _ROOT / "docs" / "openapi.json"
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -117,16 +118,21 @@ def rebase() -> None:
 
 @cli.command()
 def check() -> None:
-    """Fail when migrations are unsafe or differ from the models, a sort has no index, or docs/openapi.json is stale."""
+    """Fail when migrations are unsafe or differ from the models, a sort has no index, or a written document is stale."""
+    from app import documents  # noqa: PLC0415
+    from app.canvas import collect  # noqa: PLC0415
+    from app.core.canvas import circles  # noqa: PLC0415
     from app.db import migrations  # noqa: PLC0415
     from app.db.indexes import unindexed_sorts  # noqa: PLC0415
 
     settings = _settings()
     with database_address(settings.postgres) as address:
         found = [*asyncio.run(migrations.check(address, settings.postgres, metadata)), *unindexed_sorts()]
-    findings = [str(finding) for finding in found]
-    if not _OPENAPI.exists() or _OPENAPI.read_text(encoding="utf-8") != _openapi_document():
-        findings.append("docs/openapi.json: differs from the routes. Write it again with: make openapi")
+    modules = discover(app.modules)
+    canvases = collect(app.modules, modules)
+    findings = [str(finding) for finding in (*found, *circles(canvases))]
+    findings += documents.contracts(modules).faults()
+    findings += documents.pages(canvases).faults()
     for finding in findings:
         typer.echo(finding, err=True)
     if findings:
@@ -135,9 +141,19 @@ def check() -> None:
 
 @cli.command()
 def openapi() -> None:
-    """Write docs/openapi.json, the contract that clients are built from."""
-    _OPENAPI.write_text(_openapi_document(), encoding="utf-8")
-    typer.echo(f"Wrote {_OPENAPI.relative_to(_ROOT)}.")
+    """Write docs/openapi: for each module the contract that clients are built from."""
+    from app import documents  # noqa: PLC0415
+
+    _write(documents.contracts(discover(app.modules)))
+
+
+@cli.command()
+def docs_modules() -> None:
+    """Write docs/modules: what each module consists of, and a diagram of them all."""
+    from app import documents  # noqa: PLC0415
+    from app.canvas import collect  # noqa: PLC0415
+
+    _write(documents.pages(collect(app.modules, discover(app.modules))))
 
 
 @cli.command()
@@ -172,11 +188,9 @@ def _settings() -> Settings:
     return load_settings(settings_areas(discover(app.modules)))
 
 
-def _openapi_document() -> str:
-    from app.main import create_app  # noqa: PLC0415
-
-    # Of the defaults, so that the document does not depend on what this machine's environment says.
-    return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+def _write(written: "Documents") -> None:
+    for done in [*written.write()] or ["All of them are current."]:
+        typer.echo(done)
 
 
 def _migrate(address: PostgresAddress, settings: Settings, target: str = "head") -> None:

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -11,9 +13,11 @@ from starlette.staticfiles import StaticFiles
 
 import app.modules
 from app import __version__
+from app.canvas import collect
+from app.core.canvas import Canvases
 from app.core.http import docs, health, root_page
 from app.core.http.middleware import GuardMiddleware, ReplayMiddleware, RequestMiddleware
-from app.core.http.openapi import DescribedApp
+from app.core.http.openapi import DescribedApp, operation_id
 from app.core.http.pages import Cursors
 from app.core.http.problems import install_error_handlers
 from app.core.logging import configure_logging
@@ -22,6 +26,8 @@ from app.core.settings import Settings, load_settings
 from app.wiring import open_resources
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+PLATFORM_ROUTERS: Final = (health.router, root_page.router)
 
 
 def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | None = None) -> FastAPI:
@@ -51,10 +57,11 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
         openapi_url=docs.OPENAPI_URL if settings.app.docs else None,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=operation_id,
     )
     application.state.settings = settings
     application.state.modules = enabled
+    application.state.canvases = Canvases(partial(collect, app.modules))
     application.state.templates = root_page.page_templates(_ROOT / "templates")
     application.state.cursors = Cursors(settings.app.secret_key.get_secret_value().encode())
 
@@ -77,8 +84,8 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
     for module in enabled:
         for router in module.routers:
             application.include_router(router)
-    application.include_router(health.router)
-    application.include_router(root_page.router)
+    for own in PLATFORM_ROUTERS:
+        application.include_router(own)
     if settings.app.docs:
         application.include_router(docs.router)
     application.mount("/static", StaticFiles(directory=_ROOT / "static"), name="static")

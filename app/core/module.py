@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.core.errors import AppError
 from app.core.health import HealthCheck
@@ -22,6 +22,9 @@ from app.core.startup import StartupRefused
 
 if TYPE_CHECKING:  # only a command line needs Typer, and servers start without it
     from typer import Typer
+
+PLATFORM: Final = "platform"
+"""What belongs to no module goes by this name, so that none can have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ def discover(package: ModuleType) -> tuple[Module, ...]:
     """The manifests of every package below `package`, by name.
 
     Raises:
-        BrokenModule: a package fails to import, exports no manifest, calls itself otherwise than its folder, or claims
-            what another has.
+        BrokenModule: a package fails to import, exports no manifest, calls itself otherwise than its folder or like
+            the platform, or claims what another has.
     """
     folders = sorted(entry.name for entry in pkgutil.iter_modules(package.__path__))
     modules = tuple(_load(package, folder) for folder in folders)
@@ -99,6 +102,8 @@ def _load(package: ModuleType, name: str) -> Module:
             f"The module {folder} calls itself {manifest.name!r}. Name it {name!r} in {folder}/module.py, or rename the "
             f"folder."
         )
+    if name == PLATFORM:
+        raise BrokenModule(f"The module {folder} has the name of what belongs to no module. Rename the folder.")
     for permission in manifest.permissions or ():
         if not permission.startswith(f"{name}:"):
             raise BrokenModule(

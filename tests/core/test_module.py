@@ -105,6 +105,13 @@ def test_what_two_modules_claim_is_refused(plant: Plant, content: str, message: 
         discover(package)
 
 
+def test_no_module_has_the_name_of_what_belongs_to_none(plant: Plant) -> None:
+    package = plant({"platform": GOOD.format(name="platform")})
+
+    with pytest.raises(BrokenModule, match=r"planted/platform has the name of what belongs to no module\. Rename"):
+        discover(package)
+
+
 @pytest.mark.parametrize("permission", ["read", "other:read", "fine_read"])
 def test_a_permission_begins_with_its_module(plant: Plant, permission: str) -> None:
     package = plant({"fine": PERMITTED.format(name="fine", permission=permission)})

@@ -12,7 +12,7 @@ from typing import Final
 from app.core import errors
 from app.core.errors import AppError
 from app.core.http.problems import status_of
-from app.core.settings import Area, Environment, Settings, describe
+from app.core.settings import Area, Settings, defaults, describe
 from app.core.settings.faults import MASK
 from app.db.errors import _MEANINGS as SQLSTATES
 from tests.docs.markdown import documents, name
@@ -31,7 +31,7 @@ _FOLDERS: Final = {
     "app/db": "all that is about tables and belongs to no feature",
     "app/modules": "the features, one folder each, with the same files",
     "alembic": "the migrations, one line of history",
-    "docs": "guides, decision records, the description of the API",
+    "docs": "guides, decision records; of each module a page and the description of its API",
     "requirements": "what is installed, locked with hashes",
     "static": "what pages are made of",
     "templates": "likewise",
@@ -56,7 +56,7 @@ def settings() -> str:
     return _table(
         ("variable", "default", "what it says"),
         (
-            (f"`{row.variable}`", _defaults(area, field, row.value), row.description)
+            (f"`{row.variable}`", _defaults(area, field), row.description)
             for row, (area, field) in zip(describe(plain), fields, strict=True)
         ),
     )
@@ -148,20 +148,11 @@ def _said_by(file: Path) -> str:
     return short if short[1:2].isupper() else short[:1].lower() + short[1:]
 
 
-def _defaults(area: type[Area], field: str, shown: str) -> str:
+def _defaults(area: type[Area], field: str) -> str:
     """The plain default, and those of single environments."""
-    others = [
-        f"{_code(_shown(values[field]))} in {environment}"
-        for environment in Environment
-        if field in (values := area.by_environment.get(environment, {}))
-    ]
-    return "; ".join([_code(shown), *others])
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_shown, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return "; ".join(
+        _code(text) + (f" in {environment}" if environment else "") for text, environment in defaults(area, field)
+    )
 
 
 def _code(text: str) -> str:

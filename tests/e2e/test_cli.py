@@ -83,23 +83,90 @@ def test_the_doctor_names_each_fault_with_its_mend(run: Cli) -> None:
     assert "BAD  the database nobody@127.0.0.1:1/nothing cannot be used" in result.output
 
 
-def test_the_contract_is_checked(own_database: PostgresAddress, tmp_path: Path) -> None:
-    for name in ("app", "alembic", "templates", "static", "docs"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "alembic.ini", tmp_path)
-    (tmp_path / "docs" / "openapi.json").write_text("{}")
-    result = subprocess.run(
-        [sys.executable, "-m", "app", "check"],
-        cwd=tmp_path,
-        env=environment(own_database) | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+class Copy:
+    """A copy of the code and its documents, and commands that run in it."""
+
+    def __init__(self, folder: Path, address: PostgresAddress) -> None:
+        for name in ("app", "alembic", "templates", "static", "docs"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "alembic.ini", folder)
+        (folder / "docs" / "modules" / "diagram.svg").unlink(missing_ok=True)
+        self.folder = folder
+        self._environ = environment(address) | {"PYTHONPATH": str(folder)}
+
+    def __call__(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "app", *command],
+            cwd=self.folder, env=self._environ, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def copy(tmp_path: Path, own_database: PostgresAddress) -> Copy:
+    return Copy(tmp_path, own_database)
+
+
+def test_the_contract_is_checked(copy: Copy) -> None:
+    folder = copy.folder / "docs" / "openapi"
+    (folder / "user.json").write_text("{}")
+    (folder / "platform.json").unlink()
+    (folder / "gone.json").write_text("{}")
+
+    result = copy("check")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "docs/openapi/gone.json: belongs to no module. Delete it with: make openapi",
+        "docs/openapi/platform.json: is missing. Write it with: make openapi",
+        "docs/openapi/user.json: differs from the code. Write it again with: make openapi",
+    ]
+
+    assert copy("openapi").stdout.splitlines() == [
+        "Deleted docs/openapi/gone.json.", "Wrote docs/openapi/platform.json.", "Wrote docs/openapi/user.json."
+    ]  # fmt: skip
+    assert copy("check").returncode == 0
+
+
+def test_the_pages_of_modules_are_checked(copy: Copy) -> None:
+    folder = copy.folder / "docs" / "modules"
+    (folder / "user.md").write_text("# another\n")
+    (folder / "gone.md").write_text("# gone\n")
+    (folder / "diagram.svg").write_text("<svg/>")
+
+    result = copy("check")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "docs/modules/diagram.svg: differs from the code. Write it again with: make docs-modules",
+        "docs/modules/gone.md: belongs to no module. Delete it with: make docs-modules",
+        "docs/modules/user.md: differs from the code. Write it again with: make docs-modules",
+    ]
+
+    copy("docs-modules")
+    assert sorted(file.name for file in folder.iterdir()) == ["README.md", "diagram.svg", "user.md"]
+    assert copy("docs-modules").stdout == "All of them are current.\n"
+    (folder / "user.md").unlink()
+    assert copy("check").stderr == "docs/modules/user.md: is missing. Write it with: make docs-modules\n"
+
+
+def test_tables_that_refer_to_each_other_in_a_circle_are_checked(copy: Copy) -> None:
+    for name, other in (("hen", "egg"), ("egg", "hen")):
+        folder = copy.folder / "app" / "modules" / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text(
+            f"from app.core.module import Module\nfrom app.modules.{name} import models\n"
+            f"module = Module(name={name!r}, summary='')\n"
+        )
+        (folder / "models.py").write_text(
+            "from uuid import UUID\nfrom sqlmodel import Field\nfrom app.db.model import Model\n"
+            f"class {name.title()}(Model, table=True):\n    __tablename__ = '{name}s'\n"
+            f"    {other}_id: UUID = Field(foreign_key='{other}s.id')\n"
+        )
+
+    result = copy("check")
 
     assert result.returncode == 1
-    assert result.stderr == "docs/openapi.json: differs from the routes. Write it again with: make openapi\n"
+    assert (
+        "egg and hen refer to each other in a circle: eggs.hen_id to hens.id, hens.egg_id to eggs.id." in result.stderr
+    )
 
 
 def test_what_is_committed_passes_the_check(run: Cli, own_database: PostgresAddress) -> None:

@@ -1,12 +1,17 @@
 """The API's description: each operation with every status that it can answer."""
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from app import __version__
 from app.core.errors import AppError
 from app.core.http.problems import MEDIA_TYPE, Problem, status_of
+from app.core.security import permissions_of
 
 # OpenAPI is a document without a schema of its own in Python: FastAPI takes and gives it as plain mappings.
 Responses = dict[int | str, dict[str, Any]]
@@ -30,8 +35,23 @@ def problems(*errors: type[AppError]) -> Responses:
     return {status: {"description": "\n\n".join(lines), "content": _CONTENT} for status, lines in described.items()}
 
 
+def operation_id(route: APIRoute) -> str:
+    """The name of the route's function, which clients that are built from the description call their own after."""
+    return route.name
+
+
+def contract(title: str, summary: str, routers: Iterable[APIRouter]) -> str:
+    """An OpenAPI document of `routers` alone, so that no other router can change it."""
+    application = DescribedApp(
+        title=title, description=summary, version=__version__, generate_unique_id_function=operation_id
+    )
+    for router in routers:
+        application.include_router(router)
+    return json.dumps(application.openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
 class DescribedApp(FastAPI):
-    """An application whose OpenAPI document names, for each operation, the problems that any route can answer with."""
+    """An application whose OpenAPI document tells of each operation what it needs and every problem it can answer with."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema:
@@ -48,4 +68,11 @@ class DescribedApp(FastAPI):
             responses.pop("422", None)
             for status, description in (_ANY | (_WITH_BODY if "requestBody" in operation else {})).items():
                 responses.setdefault(str(status), {"description": description, "content": _CONTENT})
+        for context in iter_route_contexts(self.routes):
+            route = context.route
+            if isinstance(route, APIRoute) and context.include_in_schema and (permissions := permissions_of(route)):
+                needs = "Needs " + " and ".join(f"`{permission}`" for permission in permissions) + "."
+                for method in route.methods or ():
+                    operation = document["paths"][context.path_format][method.lower()]
+                    operation["description"] = "\n\n".join(filter(None, (operation.get("description"), needs)))
         return document

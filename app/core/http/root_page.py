@@ -10,10 +10,12 @@ from typing import Annotated
 import jinja2
 import psutil
 from fastapi import APIRouter, Depends, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
 
 from app import __version__
+from app.core.canvas import Canvas, Canvases, sections
+from app.core.diagram import Diagram, lay_out
 from app.core.health import Health, PartHealth
 from app.core.http.docs import OPENAPI_URL
 from app.core.http.state import from_state
@@ -27,23 +29,6 @@ _POLICY = (
 
 
 @dataclass(frozen=True, slots=True)
-class RouteView:
-    """`docs_url` is where the documentation shows the route; None while it is hidden."""
-
-    method: str
-    path: str
-    summary: str
-    docs_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleView:
-    name: str
-    summary: str
-    routes: tuple[RouteView, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class LinkView:
     label: str
     url: str
@@ -52,6 +37,8 @@ class LinkView:
 
 @dataclass(frozen=True, slots=True)
 class RootPage:
+    """`inside` is whether it tells what the modules hold beside their routes; `diagram` is None where it would not help."""
+
     name: str
     version: str
     environment: str
@@ -59,7 +46,9 @@ class RootPage:
     started_at: datetime
     healthy: bool
     parts: tuple[PartHealth, ...]
-    modules: tuple[ModuleView, ...]
+    modules: tuple[Canvas, ...]
+    diagram: Diagram | None
+    inside: bool
     links: tuple[LinkView, ...]
 
 
@@ -73,6 +62,7 @@ def page_templates(directory: Path) -> jinja2.Environment:
 
 
 _Health = Annotated[Health, Depends(from_state("health", Health))]
+_Canvases = Annotated[Canvases, Depends(from_state("canvases", Canvases))]
 _Modules = Annotated[tuple[Module, ...], Depends(from_state("modules", tuple))]
 _Settings = Annotated[Settings, Depends(from_state("settings", Settings))]
 _Templates = Annotated[jinja2.Environment, Depends(from_state("templates", jinja2.Environment))]
@@ -81,8 +71,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-async def read_root_page(settings: _Settings, modules: _Modules, health: _Health, templates: _Templates) -> Response:
+async def read_root_page(
+    settings: _Settings, modules: _Modules, canvases: _Canvases, health: _Health, templates: _Templates
+) -> Response:
     report = await health.examine()
+    # In a thread, because the first look reads files.
+    collected = await run_in_threadpool(canvases.of, modules)
+    # What a module holds is for those who may read the API's documentation.
+    inside = settings.app.docs
     page = RootPage(
         name=settings.app.name,
         version=__version__,
@@ -91,32 +87,18 @@ async def read_root_page(settings: _Settings, modules: _Modules, health: _Health
         started_at=datetime.fromtimestamp(psutil.Process().create_time(), UTC),
         healthy=report.ready,
         parts=report.parts,
-        modules=tuple(
-            ModuleView(module.name, module.summary, tuple(_routes(module, docs=settings.app.docs)))
-            for module in modules
-        ),
+        modules=collected,
+        diagram=lay_out(collected) if inside and len(collected) > 1 else None,
+        inside=inside,
         links=tuple(_links(docs=settings.app.docs)),
     )
-    html = templates.get_template("root.html").render(page=page)
+    html = templates.get_template("root.html").render(page=page, sections=sections)
     return HTMLResponse(html, headers={"content-security-policy": _POLICY, "cache-control": "no-store"})
 
 
 def _static_url(file: str) -> str:
     """The version lets browsers keep a file until the next release."""
     return f"/static/{file}?v={__version__}"
-
-
-def _routes(module: Module, *, docs: bool) -> Iterator[RouteView]:
-    for router_ in module.routers:
-        for route in router_.routes:
-            if isinstance(route, APIRoute):
-                for method in sorted(route.methods or ()):
-                    docs_url = f"/docs#/{route.tags[0]}/{route.name}" if docs else None
-                    yield RouteView(method, route.path, route.summary or _first_line(route), docs_url)
-
-
-def _first_line(route: APIRoute) -> str:
-    return route.description.partition("\n")[0]
 
 
 def _links(*, docs: bool) -> Iterator[LinkView]:

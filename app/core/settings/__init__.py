@@ -5,7 +5,7 @@ from app.core.settings.base import Area, Defaults, Environment, Objection, Words
 from app.core.settings.faults import Fault, SettingsError
 from app.core.settings.loading import Settings, load_settings
 from app.core.settings.postgres import PostgresAddress, PostgresSettings
-from app.core.settings.report import Row, describe
+from app.core.settings.report import Row, defaults, describe
 
 __all__ = [
     "AppSettings",
@@ -21,6 +21,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Words",
+    "defaults",
     "describe",
     "load_settings",
 ]

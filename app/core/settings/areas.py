@@ -54,7 +54,7 @@ class AppSettings(Area):
         validation_alias="DISABLED_MODULES",
         description="Modules that are switched off, by name, separated by commas: their routes, jobs and checks.",
     )
-    docs: bool = Field(default=True, description="Whether /docs and /openapi.json are served.")
+    docs: bool = Field(default=True, description="Whether /docs, /openapi.json and what modules hold are shown.")
     cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
         (), description="Origins whose pages may call the API, separated by commas; * for every one."
     )

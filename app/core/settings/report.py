@@ -1,12 +1,14 @@
 """The effective settings for people: what holds, where it was stated, and what it is for."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import get_args
 
 from pydantic import SecretStr
 
-from app.core.settings.base import Area
+from app.core.settings.base import Area, Environment
 from app.core.settings.faults import MASK
 from app.core.settings.loading import Settings
 
@@ -31,6 +33,16 @@ def describe(settings: Settings) -> tuple[Row, ...]:
         for area in settings.areas
         for name, field in type(area).model_fields.items()
     )
+
+
+def defaults(area: type[Area], name: str) -> Iterator[tuple[str, Environment | None]]:
+    """What the field `name` is when nobody states it, secrets masked; then what it is in single environments."""
+    field = area.model_fields[name]
+    secret = SecretStr in {field.annotation, *get_args(field.annotation)}
+    yield "required" if field.is_required() else _shown(field.get_default(call_default_factory=True)), None
+    for environment in Environment:
+        if name in (values := area.by_environment.get(environment, {})):
+            yield MASK if secret else _shown(values[name]), environment
 
 
 def _source(settings: Settings, area: Area, name: str) -> str:

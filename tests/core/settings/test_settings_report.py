@@ -2,12 +2,25 @@
 
 from enum import Enum
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import AnyUrl, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from app.core.settings import AppSettings, Area, PostgresSettings, Row, Settings, Words, describe, load_settings
+from app.core.settings import (
+    AppSettings,
+    Area,
+    Defaults,
+    Environment,
+    PostgresSettings,
+    Row,
+    Settings,
+    Words,
+    defaults,
+    describe,
+    load_settings,
+)
 
 CANARY = "canary-7d1f-canary-7d1f-canary-7d1f"
 
@@ -53,6 +66,28 @@ def test_descriptions() -> None:
     rows = {row.variable: row for row in describe(Settings(modules=(ProbeSettings(links=("a",)),)))}
     assert rows["PROBE_LINKS"] == Row("PROBE_LINKS", "a", "code", "Where to look.")
     assert rows["PROBE_COLOUR"] == Row("PROBE_COLOUR", "red", "default", "")
+
+
+class DefaultSettings(Area):
+    model_config = SettingsConfigDict(env_prefix="DEFAULT_")
+    by_environment: ClassVar[Defaults] = {Environment.PROD: {"words": ("a", "b"), "key": CANARY, "other_key": CANARY}}
+    words: Words = ()
+    key: SecretStr = SecretStr(CANARY)
+    other_key: SecretStr | None = None
+    host: str
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("words", [("", None), ("a, b", Environment.PROD)]),
+        ("key", [("********", None), ("********", Environment.PROD)]),
+        ("other_key", [("not set", None), ("********", Environment.PROD)]),
+        ("host", [("required", None)]),
+    ],
+)
+def test_defaults_are_told_without_secrets(field: str, expected: list[tuple[str, Environment | None]]) -> None:
+    assert list(defaults(DefaultSettings, field)) == expected
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean \
-	audit secrets sbom hooks image docs-modules
+	audit secrets sbom hooks image docs-modules module module-remove
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,15 @@ check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations a
 format: $(INSTALLED) ## Format the code and mend what the linter can
 	@$(RUN) ruff check --quiet --fix-only .
 	@$(RUN) ruff format .
+
+# What is stated on make's command line is in the environment too, where no shell reads it a second time.
+module: $(INSTALLED) ## Write a module: make module name=invoice fields="number:str:unique due:date?"; dry_run=1 only shows it
+	@test -n "$$name" -a -n "$$fields" || { echo 'Say what it is: make module name=invoice fields="number:str:unique due:date?"'; exit 1; }
+	@$(RUN) app module "$$name" "$$fields" $(if $(plural),--plural "$$plural") $(if $(dry_run),--dry-run)
+
+module-remove: $(INSTALLED) ## Remove a module and drop its tables: make module-remove name=invoice; dry_run=1 only shows it
+	@test -n "$$name" || { echo 'Say which one: make module-remove name=invoice'; exit 1; }
+	@$(RUN) app module-remove "$$name" $(if $(dry_run),--dry-run)
 
 migrate: $(INSTALLED) ## Bring the database to the newest revision
 	@$(RUN) app migrate

@@ -13,13 +13,14 @@ import app.modules
 from app import __version__
 from app.core.logging import configure_logging
 from app.core.module import discover, settings_areas
-from app.core.settings import PostgresAddress, Settings, describe, load_settings
+from app.core.settings import Environment, PostgresAddress, Settings, describe, load_settings
 from app.core.startup import StartupRefused
 from app.db.local import database_address
 from app.db.model import metadata
 
 if TYPE_CHECKING:  # each command loads what it needs
     from app.documents import Documents
+    from app.scaffold.module import Change
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -116,6 +117,45 @@ def rebase() -> None:
     typer.echo("There is one line of migrations: nothing to do." if done is None else str(done))
 
 
+@cli.command("module")
+def add_module(
+    name: Annotated[str, typer.Argument(help="Its name, in the singular: order_line.")],
+    fields: Annotated[str, typer.Argument(help="Its fields: 'number:str:unique due:date? customer:user'.")],
+    plural: Annotated[
+        str | None, typer.Option(help="The plural of its name, where English has an unusual one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Show what would be written, and write nothing.")] = False,
+) -> None:
+    """Write a module: its folder, its tests, its migration and its page."""
+    from app.scaffold import write_module  # noqa: PLC0415
+
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        change = write_module(name, fields, address, plural=plural, dry_run=dry_run)
+        _tell(change, dry_run=dry_run)
+        if not dry_run and settings.app.env is Environment.LOCAL:
+            _migrate(address, settings)
+    if not dry_run:
+        typer.echo(f"Its rules go into app/modules/{name}/service.py. Then: make check test")
+
+
+@cli.command("module-remove")
+def remove_module(
+    name: Annotated[str, typer.Argument(help="The name of its folder in app/modules.")],
+    dry_run: Annotated[bool, typer.Option(help="Show what would be removed, and remove nothing.")] = False,
+) -> None:
+    """Remove a module, with its tests and pages, and write the migration that drops its tables."""
+    from app.scaffold import remove_module  # noqa: PLC0415
+
+    settings = _settings()
+    with database_address(settings.postgres) as address:
+        change = remove_module(name, address, dry_run=dry_run)
+        typer.echo(f"No other module depends on {name}.")
+        _tell(change, dry_run=dry_run)
+        if not dry_run and settings.app.env is Environment.LOCAL:
+            _migrate(address, settings)
+
+
 @cli.command()
 def check() -> None:
     """Fail when migrations are unsafe or differ from the models, a sort has no index, or a written document is stale."""
@@ -177,6 +217,16 @@ def doctor(port: Annotated[int, typer.Option(help="The port that `dev` would use
             typer.echo(f"     {finding.mend}")
     if not all(finding.healthy for finding in findings):
         raise typer.Exit(1)
+
+
+def _tell(change: "Change", *, dry_run: bool) -> None:
+    if dry_run:
+        typer.echo("\n".join(change.diff))
+    would = "would be " if dry_run else ""
+    for name in change.added:
+        typer.echo(f"{would}written  {name}")
+    for name in change.removed:
+        typer.echo(f"{would}deleted  {name}")
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

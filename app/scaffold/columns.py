@@ -1,0 +1,414 @@
+"""What each type of field becomes: a column, a type in the schemas, filters, and values for sample rows."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from app.db import sizes
+from app.scaffold.errors import ScaffoldError
+from app.scaffold.fields import FieldSpec
+from app.scaffold.names import Names, camel
+
+_MEMBER: Final = re.compile(r"[a-z][a-z0-9_]*")
+_SIZES: Final = {getattr(sizes, name): f"sizes.{name}" for name in ("CODE", "SHORT", "MEDIUM", "LONG")}
+_LONGEST_UNIQUE: Final = 600  # characters of four bytes each; an entry of an index has at most 2,704 bytes
+_INT64: Final = 2**63 - 1
+_SPREAD: Final = 1_000  # how far apart sample numbers lie that nothing bounds
+_SHORTEST_PROSE: Final = 40  # characters that a test of metacharacters needs
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The rows of another module that a column refers to."""
+
+    module: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of the new table, in the words that its files need; what stands for code is code.
+
+    `annotation` is its type in the model, `schema` that of what clients send, `definition` what the latter is declared
+    as where it is the module's own. `arguments` are those of the model's `Field`. `together` names the field of which
+    several columns are a part.
+    """
+
+    name: str
+    annotation: str
+    schema: str
+    sample: str
+    definition: str | None = None
+    arguments: tuple[str, ...] = ()
+    operators: str | None = None
+    members: tuple[str, ...] = ()
+    relation: Relation | None = None
+    default: str | None = None
+    optional: bool = False
+    unique: bool = False
+    indexed: bool = False
+    together: str | None = None
+    prose: bool = False
+
+    @property
+    def required(self) -> bool:
+        return not self.optional and self.default is None
+
+    @property
+    def sortable(self) -> bool:
+        """Whether an index orders it; that of a unique column leaves rows without a value in no order."""
+        return self.indexed or (self.unique and not self.optional)
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
+    @property
+    def error(self) -> str:
+        """What the names of its errors begin with."""
+        return camel(self.name.removesuffix("_id") if self.relation else self.name)
+
+    @property
+    def code(self) -> str:
+        """What the codes of its errors begin with."""
+        return self.name.removesuffix("_id") if self.relation else self.name
+
+    @property
+    def model_field(self) -> str:
+        """What stands behind the type in the model, equals sign and all; nothing where there is nothing to say."""
+        default = "None" if self.optional else self.default
+        more = [*self.arguments, *(["unique=True"] if self.unique else [])]
+        if self.relation is not None:
+            # Nobody loses rows because somebody deleted another; a reference that is optional is given up.
+            ondelete = "SET NULL" if self.optional else "RESTRICT"
+            more = [f'foreign_key="{self.relation.table}.id"', f'ondelete="{ondelete}"', "index=True"]
+        if more:
+            return f" = Field({', '.join([*([f'default={default}'] if default else []), *more])})"
+        return f" = {default}" if default else ""
+
+
+def columns_of(specs: Sequence[FieldSpec], names: Names, relations: Mapping[str, Relation]) -> tuple[Column, ...]:
+    """The columns for `specs`, in their order; `relations` are the modules that can be referred to, by name.
+
+    Raises:
+        ScaffoldError: a type does not exist, or what is said of a field does not go with its type.
+    """
+    columns = tuple(column for spec in specs for column in _columns(spec, names, relations))
+    taken = [column.name for column in columns]
+    for name in taken:
+        if taken.count(name) > 1:
+            raise ScaffoldError(f"Two columns would be called {name!r}. Rename a field.")
+    return columns
+
+
+def _columns(spec: FieldSpec, names: Names, relations: Mapping[str, Relation]) -> Iterator[Column]:
+    asked = _Asked(spec, f"{names.kind}{camel(spec.name)}")
+    if spec.optional and "default" in spec.options:
+        raise asked.fault("is optional, which is a default already. Leave one of the two out.")
+    if spec.kind in _KINDS:
+        column = _KINDS[spec.kind](asked)
+    elif spec.kind in relations:
+        column = _relation(asked, relations[spec.kind])
+    else:
+        known = ", ".join([*_KINDS, *(f"{name} (a module)" for name in relations)])
+        raise asked.fault(f"is of the type {spec.kind!r}, which does not exist. There are: {known}.")
+    if asked.flag("index"):
+        if column.operators is None or column.relation is not None or column.unique:
+            raise asked.fault("needs no index of its own, or cannot have one. Leave it out.")
+        column = replace(column, indexed=True)
+    asked.refuse_rest()
+    column = replace(column, optional=spec.optional)
+    if spec.kind == "money":
+        yield replace(column, together=spec.name)
+        yield replace(_currency(asked), name=f"{spec.name}_currency", optional=spec.optional, together=spec.name)
+    elif spec.optional:
+        yield replace(column, sample=f"sample.sometimes(lambda: {column.sample})")
+    else:
+        yield column
+
+
+class _Asked:
+    """A field as it was asked for; what is taken of its arguments and options is used up."""
+
+    def __init__(self, spec: FieldSpec, alias: str) -> None:
+        self.name = spec.name
+        self.kind = spec.kind
+        self.alias = alias
+        self._arguments = spec.arguments
+        self._options = dict(spec.options)
+
+    def fault(self, what: str) -> ScaffoldError:
+        return ScaffoldError(f"The field {self.name!r} {what}")
+
+    def arguments(self) -> tuple[str, ...]:
+        taken, self._arguments = self._arguments, ()
+        return taken
+
+    def flag(self, option: str) -> bool:
+        return self._options.pop(option, None) is not None
+
+    def text(self, option: str) -> str | None:
+        return self._options.pop(option, None)
+
+    def number(self, option: str) -> Decimal | None:
+        text = self.text(option)
+        try:
+            number = None if text is None else Decimal(text)
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if number is not None and not number.is_finite():
+            raise self.fault(f"has {option}={text}, which is no number.")
+        return number
+
+    def whole(self, option: str, otherwise: int, least: int, most: int) -> int:
+        number = self.number(option)
+        if number is None:
+            return otherwise
+        if number != number.to_integral_value() or not least <= number <= most:
+            raise self.fault(f"has {option}={number}, which has to be a whole number from {least} to {most}.")
+        return int(number)
+
+    def refuse_rest(self) -> None:
+        if self._arguments:
+            raise self.fault(f"is of the type {self.kind!r}, which takes nothing in brackets.")
+        if self._options:
+            raise self.fault(f"is of the type {self.kind!r}, which cannot have: {', '.join(self._options)}.")
+
+
+def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: Callable[[int], str]) -> Column:
+    least, most = asked.whole("min", 1, 0, sizes.LONG), asked.whole("max", longest, 1, sizes.LONG)
+    if least > most:
+        raise asked.fault(f"is at least {least} and at most {most} characters long. Correct one of the two.")
+    unique = asked.flag("unique")
+    if unique and most > _LONGEST_UNIQUE:
+        raise asked.fault(f"is too long to be unique. Bound it: max={_LONGEST_UNIQUE} or less.")
+    default = asked.text("default")
+    if default is not None and not (least <= len(default) <= most and default.isprintable()):
+        raise asked.fault(f"has a default that is not from {least} to {most} characters of one line.")
+    sample = f"sample.code({most})" if unique else make(most)
+    shortest_made = 2
+    size = _SIZES.get(most, str(most))
+    return Column(
+        name=asked.name,
+        annotation="str",
+        schema=asked.alias,
+        definition=f"Annotated[{base}, Field({f'min_length={least}, ' if least else ''}max_length={size})]",
+        arguments=(f"max_length={size}",),
+        operators=operators,
+        sample=sample if least <= shortest_made else f'{sample}.ljust({least}, ".")',
+        default=None if default is None else _quoted(default),
+        unique=unique,
+        prose=most >= _SHORTEST_PROSE and least <= 1,
+    )
+
+
+def _str(asked: _Asked) -> Column:
+    if asked.name == "full_name":
+        return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda _: "sample.full_name()")
+    return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda most: f"sample.line({most})")
+
+
+def _text(asked: _Asked) -> Column:
+    column = _text_column(asked, "Text", sizes.LONG, "", lambda most: f"sample.text({most})")
+    # Nobody looks for a whole text, and no index would help to look into it.
+    return replace(column, operators=None)
+
+
+def _bounds(asked: _Asked) -> tuple[Decimal, Decimal, str]:
+    """Between what sample values lie, and what the schema says of the bounds."""
+    least, most = asked.number("min"), asked.number("max")
+    if least is not None and most is not None and least > most:
+        raise asked.fault(f"is at least {least} and at most {most}. Correct one of the two.")
+    said = [f"ge={least}" for _ in range(least is not None)] + [f"le={most}" for _ in range(most is not None)]
+    low = least if least is not None else Decimal(0) if most is None or most >= 0 else most - _SPREAD
+    return low, most if most is not None else low + _SPREAD, ", ".join(said)
+
+
+def _default_number(asked: _Asked, low: Decimal, high: Decimal, said: str) -> Decimal | None:
+    default = asked.number("default")
+    if default is not None and (("ge" in said and default < low) or ("le" in said and default > high)):
+        raise asked.fault(f"has default={default}, which its bounds refuse.")
+    return default
+
+
+def _int(asked: _Asked) -> Column:
+    low, high, said = _bounds(asked)
+    default = _default_number(asked, low, high, said)
+    for number in (low, high, default):
+        if number is not None and (number != number.to_integral_value() or abs(number) > _INT64):
+            raise asked.fault(f"is a whole number, and {number} is none that PostgreSQL can hold.")
+    unique = asked.flag("unique")
+    start = f"{int(low)} + " if low else ""
+    return Column(
+        name=asked.name,
+        annotation="int",
+        schema=asked.alias if said else "Int64",
+        definition=f"Annotated[Int64, Field({said})]" if said else None,
+        arguments=("sa_type=BigInteger",),
+        operators="RANGE",
+        sample=f"{start}sample.serial" if unique else f"sample.integer({int(low)}, {int(high)})",
+        default=None if default is None else str(int(default)),
+        unique=unique,
+    )
+
+
+def _float(asked: _Asked) -> Column:
+    low, high, said = _bounds(asked)
+    default = _default_number(asked, low, high, said)
+    return Column(
+        name=asked.name,
+        annotation="float",
+        schema=asked.alias if said else "Float",
+        definition=f"Annotated[Float, Field({said})]" if said else None,
+        operators="RANGE",
+        sample=f"sample.number({low}, {high})",
+        default=None if default is None else str(float(default)),
+    )
+
+
+def _decimal(asked: _Asked) -> Column:
+    arguments = asked.arguments() or ("18", "4")
+    if len(arguments) != 2 or not all(part.isdecimal() for part in arguments):  # noqa: PLR2004  digits and places
+        raise asked.fault("is decimal(digits,places), such as decimal(12,2).")
+    digits, places = map(int, arguments)
+    if not 0 <= places <= digits <= 1000 or digits == 0:  # noqa: PLR2004  numeric's own limit
+        raise asked.fault(f"has {digits} digits and {places} places. A number has 1 to 1000 digits, places included.")
+    low, high, said = _bounds(asked)
+    default = _default_number(asked, low, high, said)
+    limit = Decimal(10) ** (digits - places) - Decimal(1).scaleb(-places)
+    for number in (low if said else Decimal(0), high if "le" in said else Decimal(0), default or Decimal(0)):
+        if abs(number) > limit or number != round(number, places):
+            raise asked.fault(f"has {digits} digits and {places} places, which {number} does not fit.")
+    bounds = f"Field({said}), " if said else ""
+    return Column(
+        name=asked.name,
+        annotation="Decimal",
+        schema=asked.alias,
+        definition=f"Annotated[Decimal, {bounds}Digits({digits}, {places})]",
+        arguments=(f"max_digits={digits}", f"decimal_places={places}"),
+        operators="RANGE",
+        sample=f"sample.decimal({_exact(low)}, {_exact(min(high, limit))}, {min(places, 2)})",
+        default=None if default is None else f'Decimal("{round(default, places)}")',
+    )
+
+
+def _exact(number: Decimal) -> str:
+    return str(int(number)) if number == number.to_integral_value() else f'Decimal("{number}")'
+
+
+def _currency(asked: _Asked) -> Column:
+    return Column(
+        name=asked.name,
+        annotation="str",
+        schema="Currency",
+        arguments=("max_length=3",),
+        operators="EQUALITY",
+        sample="sample.currency()",
+    )
+
+
+def _bool(asked: _Asked) -> Column:
+    default = asked.text("default")
+    if default not in {None, "true", "false"}:
+        raise asked.fault(f"has default={default}, which is neither true nor false.")
+    return Column(
+        name=asked.name,
+        annotation="bool",
+        schema="Bool",
+        operators="FLAG",
+        sample="sample.flag()",
+        default=default and default.capitalize(),
+    )
+
+
+def _enum(asked: _Asked) -> Column:
+    members = asked.arguments()
+    default = asked.text("default")
+    if not members or len(set(members)) < len(members):
+        raise asked.fault("is enum(one,another,…), each value once.")
+    for member in members:
+        if not _MEMBER.fullmatch(member) or len(member) > sizes.CODE:
+            raise asked.fault(
+                f"has the value {member!r}. Values are small letters, digits and _, at most {sizes.CODE}."
+            )
+    if default is not None and default not in members:
+        raise asked.fault(f"has default={default}, which is none of {', '.join(members)}.")
+    return Column(
+        name=asked.name,
+        annotation=asked.alias,
+        schema=asked.alias,
+        arguments=(f"sa_type=one_of({asked.alias})",),
+        operators="EQUALITY",
+        members=members,
+        sample=f"sample.one_of({asked.alias})",
+        default=default and f"{asked.alias}.{default.upper()}",
+    )
+
+
+def _plain(
+    annotation: str, schema: str, operators: str | None, sample: str, *arguments: str
+) -> Callable[[_Asked], Column]:
+    """A type of which nothing can be said but its name."""
+
+    def make(asked: _Asked) -> Column:
+        return Column(
+            name=asked.name,
+            annotation=annotation,
+            schema=schema,
+            arguments=arguments,
+            operators=operators,
+            sample=sample,
+        )
+
+    return make
+
+
+def _perhaps_unique(make: Callable[[_Asked], Column], sample: str) -> Callable[[_Asked], Column]:
+    """The same type, that can also be unique: then sample values are `sample`."""
+
+    def make_unique(asked: _Asked) -> Column:
+        column = make(asked)
+        return replace(column, unique=True, sample=sample) if asked.flag("unique") else column
+
+    return make_unique
+
+
+def _relation(asked: _Asked, relation: Relation) -> Column:
+    return Column(
+        name=f"{asked.name}_id",
+        annotation="UUID",
+        schema="UUID",
+        operators="EQUALITY",
+        sample=f'sample.key("{relation.table}")',
+        relation=relation,
+    )
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_KINDS: Final[Mapping[str, Callable[[_Asked], Column]]] = {
+    "str": _str,
+    "text": _text,
+    "int": _int,
+    "bool": _bool,
+    "decimal": _decimal,
+    "float": _float,
+    "date": _plain("date", "Date", "RANGE", "sample.day()"),
+    "datetime": _plain("datetime", "DateTime", "RANGE", "sample.instant()"),
+    "uuid": _perhaps_unique(_plain("UUID", "UUID", "EQUALITY", "sample.uuid()"), "sample.uuid()"),
+    "enum": _enum,
+    "json": _plain("JsonObject", "JsonObject", None, "sample.document()", "sa_type=json_object"),
+    "email": _perhaps_unique(
+        _plain("str", "EmailAddress", "TEXT", "sample.email()", "max_length=sizes.MEDIUM"), "sample.email()"
+    ),
+    "url": _perhaps_unique(
+        _plain("str", "Url", "TEXT", "sample.url()", "max_length=sizes.LONG"), 'f"{sample.url()}/{sample.serial}"'
+    ),
+    "money": _decimal,
+    "currency": _currency,
+}

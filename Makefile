@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean \
+.PHONY: help install dev serve test check format migrate migration rollback rebase seed settings doctor openapi lock clean \
 	audit secrets sbom hooks image
 
 help: ## Explain every target
@@ -59,6 +59,9 @@ rollback: $(INSTALLED) ## Take the newest migration of the database back
 
 rebase: $(INSTALLED) ## Put two lines of migrations, as a merge leaves them, into one
 	@$(RUN) app rebase
+
+seed: $(INSTALLED) ## Fill the database with sample data: make seed n=100000 adds so many rows to each table
+	@$(RUN) app seed $(or $(n),1000)
 
 settings: $(INSTALLED) ## Print the settings in effect and where each was stated
 	@$(RUN) app settings

@@ -17,6 +17,7 @@ from app.core.module import discover
 from app.core.settings import AppSettings, Environment, LogSettings, PostgresAddress, PostgresSettings, Settings
 from app.db.engine import open_engine
 from app.db.migrations import upgrade
+from app.db.samples import Sample
 from app.db.sessions import Database
 from app.main import create_app
 from tests.support.postgres import TestServer, create_database, drop_database, test_server
@@ -111,6 +112,12 @@ async def own_database(server: TestServer, request: pytest.FixtureRequest) -> As
     address = await create_database(server, f"own_{abs(hash(request.node.nodeid)):x}", server.template.database)
     yield address
     await drop_database(server, address)
+
+
+@pytest.fixture
+def sample() -> Sample:
+    """Values for a module's factory: as many rows as a test makes of it differ in what is unique."""
+    return Sample()
 
 
 @pytest.fixture

@@ -16,7 +16,18 @@ def house(tmp_path: Path) -> Path:
     """A copy of the application with a second module, `invoice`, that keeps every rule."""
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for name in ("__init__", "module", "routes", "public", "service", "repository", "models", "schemas", "events"):
+    for name in (
+        "__init__",
+        "module",
+        "routes",
+        "public",
+        "service",
+        "repository",
+        "factory",
+        "models",
+        "schemas",
+        "events",
+    ):
         plant(tmp_path, f"app/modules/invoice/{name}.py", "")
     plant(tmp_path, "app/modules/user/public.py", "")
     plant(tmp_path, "app/modules/user/events.py", "")
@@ -64,6 +75,19 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
             "Inside a module",
             "must not know a higher one",
         ),
+        (
+            "app/modules/invoice/factory.py",
+            "import app.modules.invoice.repository",
+            "Inside a module",
+            "must not know a higher one",
+        ),
+        (
+            "app/modules/invoice/service.py",
+            "import app.modules.invoice.factory",
+            "Nothing that serves imports a factory",
+            "Tests import it",
+        ),
+        ("app/cli.py", "import app.modules.user.factory", "Nothing that serves imports a factory", "finds it by"),
         ("app/modules/invoice/utils.py", "", "Inside a module", "has no place in a module"),
         (
             "app/modules/invoice/service.py",

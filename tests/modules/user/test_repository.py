@@ -6,33 +6,32 @@ import pytest
 
 from app.core.errors import Invalid, Stale
 from app.core.settings import PostgresAddress, PostgresSettings
+from app.db.samples import Sample
 from app.db.sessions import Database, open_database
 from app.modules.user.errors import EmailTaken, UserNotFound
+from app.modules.user.factory import make_user
 from app.modules.user.models import User
 from app.modules.user.repository import UserRepository
 
 
-def user(name: str) -> User:
-    return User(email=f"{name}@example.org", username=name, full_name=name.title())
-
-
-async def stored(database: Database, *names: str) -> list[UUID]:
+async def stored(database: Database, *users: User) -> list[UUID]:
     async with database.unit_of_work() as uow:
-        return [(await UserRepository(uow.session).add(user(name))).id for name in names]
+        return [(await UserRepository(uow.session).add(user)).id for user in users]
 
 
-async def test_rows_are_found_by_key(database: Database) -> None:
-    ada, ben, _ = await stored(database, "ada", "ben", "cyd")
+async def test_rows_are_found_by_key(database: Database, sample: Sample) -> None:
+    ada, ben, cyd = (make_user(sample) for _ in range(3))
+    await stored(database, ada, ben, cyd)
 
     async with database.read_session() as session:
         users = UserRepository(session)
-        found = await users.get(ada)
+        found = await users.get(ada.id)
         assert found is not None
-        assert found.username == "ada"
+        assert found.username == ada.username
         assert await users.get(uuid4()) is None
-        assert {row.username for row in await users.get_many([ada, ben, uuid4()])} == {"ada", "ben"}
+        assert {row.id for row in await users.get_many([ada.id, ben.id, uuid4()])} == {ada.id, ben.id}
         assert await users.get_many([]) == ()
-        assert await users.exists(ben)
+        assert await users.exists(ben.id)
         assert not await users.exists(uuid4())
         assert await users.count() == 3
 
@@ -43,8 +42,8 @@ async def test_a_missing_row_is_the_feature_s_own_error(database: Database) -> N
             await UserRepository(session).require(uuid4())
 
 
-async def test_pages_follow_the_order_of_creation(database: Database) -> None:
-    keys = await stored(database, "ada", "ben", "cyd")
+async def test_pages_follow_the_order_of_creation(database: Database, sample: Sample) -> None:
+    keys = await stored(database, *(make_user(sample) for _ in range(3)))
 
     async with database.read_session() as session:
         users = UserRepository(session)
@@ -56,15 +55,15 @@ async def test_pages_follow_the_order_of_creation(database: Database) -> None:
     assert second.next_after is None
 
 
-async def test_an_exactly_full_page_is_the_last(database: Database) -> None:
-    await stored(database, "ada", "ben")
+async def test_an_exactly_full_page_is_the_last(database: Database, sample: Sample) -> None:
+    await stored(database, make_user(sample), make_user(sample))
 
     async with database.read_session() as session:
         assert (await UserRepository(session).page(2)).next_after is None
 
 
-async def test_a_deleted_row_is_gone(database: Database) -> None:
-    (key,) = await stored(database, "ada")
+async def test_a_deleted_row_is_gone(database: Database, sample: Sample) -> None:
+    (key,) = await stored(database, make_user(sample))
 
     async with database.unit_of_work() as uow:
         users = UserRepository(uow.session)
@@ -74,16 +73,20 @@ async def test_a_deleted_row_is_gone(database: Database) -> None:
         assert not await UserRepository(session).exists(key)
 
 
-async def test_a_broken_constraint_is_raised_where_the_row_is_added(database: Database) -> None:
-    await stored(database, "ada")
+async def test_a_broken_constraint_is_raised_where_the_row_is_added(database: Database, sample: Sample) -> None:
+    ada, other = make_user(sample), make_user(sample)
+    await stored(database, ada)
+    other.email = ada.email
 
     with pytest.raises(EmailTaken):
-        await stored(database, "ada")
+        await stored(database, other)
 
 
 @pytest.mark.parametrize(("column", "value"), [("email", "Ada@example.org"), ("username", "Ada")])
-async def test_the_table_itself_refuses_what_is_not_canonical(database: Database, column: str, value: str) -> None:
-    row = user("ada")
+async def test_the_table_itself_refuses_what_is_not_canonical(
+    database: Database, sample: Sample, column: str, value: str
+) -> None:
+    row = make_user(sample)
     setattr(row, column, value)
 
     with pytest.raises(Invalid):
@@ -91,9 +94,9 @@ async def test_the_table_itself_refuses_what_is_not_canonical(database: Database
             await UserRepository(uow.session).add(row)
 
 
-async def test_a_row_that_another_changed_meanwhile_is_stale(own_database: PostgresAddress) -> None:
+async def test_a_row_that_another_changed_meanwhile_is_stale(own_database: PostgresAddress, sample: Sample) -> None:
     async with open_database(own_database, PostgresSettings(), {}) as database:
-        (key,) = await stored(database, "ada")
+        (key,) = await stored(database, make_user(sample))
 
         with pytest.raises(Stale):
             async with database.unit_of_work() as mine:

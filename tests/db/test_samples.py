@@ -1,6 +1,7 @@
 """Values for sample rows: believable, unique where they have to be, never longer than allowed."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -76,6 +77,7 @@ def test_texts_are_never_longer_than_allowed_nor_empty(sample: Sample, most: int
 def test_codes_are_never_longer_than_allowed() -> None:
     for most in (3, 9, 20):
         assert all(len(code) <= most for code in Sample(serial=0xF00).rows(lambda sample: sample.code(most), 255))  # noqa: B023  used within the loop
+    assert re.fullmatch(r"[A-Z]\d-000123", Sample(serial=123).code(9))
     with pytest.raises(ValueError, match="Allow more characters"):
         Sample(serial=0x1000).code(3)
 

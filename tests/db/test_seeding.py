@@ -154,8 +154,9 @@ async def test_only_one_seeds_at_a_time(own_database: PostgresAddress, bare: asy
         await bare.execute("LOCK TABLE owners")
         first = asyncio.create_task(fill(own_database, 50))
         await until(is_waited_for, 10)
-        with pytest.raises(SeedError, match="Somebody else is seeding"):
-            await fill(own_database, 50)
+        async with asyncio.timeout(10):
+            with pytest.raises(SeedError, match="Somebody else is seeding"):
+                await fill(own_database, 50)
     await first
 
     assert await count(bare, "owners") == 50

@@ -17,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check format migrate migration rollback rebase settings doctor openapi lock clean \
-	audit secrets sbom hooks image docs-modules module module-remove
+.PHONY: help install dev serve test check format module module-remove migrate migration rollback rebase seed settings doctor \
+	openapi docs-modules lock clean audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ rollback: $(INSTALLED) ## Take the newest migration of the database back
 
 rebase: $(INSTALLED) ## Put two lines of migrations, as a merge leaves them, into one
 	@$(RUN) app rebase
+
+seed: $(INSTALLED) ## Fill the database with sample data: make seed n=100000 adds so many rows to each table
+	@$(RUN) app seed $(or $(n),1000)
 
 settings: $(INSTALLED) ## Print the settings in effect and where each was stated
 	@$(RUN) app settings

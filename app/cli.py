@@ -3,6 +3,10 @@
 import asyncio
 import os
 import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -23,6 +27,7 @@ if TYPE_CHECKING:  # each command loads what it needs
     from app.scaffold.module import Change
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
+_LINE_EVERY: Final = 5.0  # seconds
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -197,6 +202,30 @@ def docs_modules() -> None:
 
 
 @cli.command()
+def seed(
+    rows: Annotated[int, typer.Argument(help="How many rows each table gets.", min=1)],
+    randomness: Annotated[int, typer.Option("--seed", help="The same number makes the same values.")] = 0,
+) -> None:
+    """Fill the database with sample data: ROWS rows from each factory of a module."""
+    try:
+        from app.db import factories, seeding  # noqa: PLC0415  their source of names is a development dependency
+    except ModuleNotFoundError as missing:
+        raise StartupRefused(
+            f"`seed` needs {missing.name}, a development dependency. Install it with: make install"
+        ) from None
+    settings = _settings()
+    if settings.app.env is Environment.PROD:
+        raise StartupRefused("Sample data has no place in prod. Seed another database, and state its APP_ENV.")
+    found = factories.find_factories(app.modules)
+    with database_address(settings.postgres) as address:
+        _migrate(address, settings)
+        with _progress(rows * len(found)) as report:
+            asyncio.run(seeding.seed(address, settings.postgres, found, rows, report, randomness=randomness))
+    for factory in found:
+        typer.echo(f"{factory.table.name}: {rows} more rows")
+
+
+@cli.command()
 def settings() -> None:
     """Print the settings in effect and where each was stated, secrets masked."""
     rows = describe(_settings())
@@ -248,6 +277,25 @@ def _migrate(address: PostgresAddress, settings: Settings, target: str = "head")
 
     for revision in asyncio.run(migrations.upgrade(address, settings.postgres, target)):
         typer.echo(f"applied {revision}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str, int], None]]:
+    """What to tell of rows that a table got, out of `total`: shown as a bar in a terminal, elsewhere now and then."""
+    is_terminal = sys.stdout.isatty()
+    shown = time.monotonic()
+
+    with typer.progressbar(length=total, show_pos=True, hidden=not is_terminal) as bar:
+
+        def report(table: str, rows: int) -> None:
+            nonlocal shown
+            bar.label = table
+            bar.update(rows)
+            if not is_terminal and time.monotonic() - shown > _LINE_EVERY:
+                shown = time.monotonic()
+                typer.echo(f"{table}: {bar.pos} of {total} rows")
+
+        yield report
 
 
 for _module in discover(app.modules):

@@ -6,13 +6,13 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 import watchfiles
 
+from app.core.processes import end_with_parent
 from app.core.startup import StartupRefused
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
@@ -68,16 +68,8 @@ def stop_with_parent(interval: float = 0.5) -> None:
 def _serve(listener: socket.socket) -> None:
     # A terminal sends Ctrl-C to its whole session, and the supervisor passes it on: twice would mean "at once".
     os.setsid()
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    end_with_parent()
     config = uvicorn.Config("app.main:create_app", factory=True, log_config=None, access_log=False, server_header=False)
     # uvicorn raises the signal again once it has stopped in good order.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-
-
-def _end_with_supervisor() -> None:
-    """A supervisor that was killed cannot stop its child."""
-    supervisor = parent_process()
-    assert supervisor is not None  # noqa: S101  watchfiles started this process
-    connection.wait([supervisor.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)

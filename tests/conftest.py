@@ -15,6 +15,7 @@ from app.core.health import Health, HealthCheck
 from app.core.settings import AppSettings, Environment, LogSettings, PostgresAddress, PostgresSettings, Settings
 from app.db.engine import open_engine
 from app.db.migrations import upgrade
+from app.db.samples import Sample
 from app.db.sessions import Database
 from tests.sample.application import create_app, create_table, modules
 from tests.support.postgres import TestServer, create_database, drop_database, test_server
@@ -111,6 +112,12 @@ async def own_database(server: TestServer, request: pytest.FixtureRequest) -> As
     address = await create_database(server, f"own_{abs(hash(request.node.nodeid)):x}", server.template.database)
     yield address
     await drop_database(server, address)
+
+
+@pytest.fixture
+def sample() -> Sample:
+    """Values for a module's factory: as many rows as a test makes of it differ in what is unique."""
+    return Sample()
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The base of every table."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,6 +11,8 @@ from sqlalchemy import MetaData, Table, func, text
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
+
+T = TypeVar("T")
 
 # Names that say what they are: errors are translated by them, and migrations can drop them.
 metadata = MetaData(
@@ -22,8 +26,20 @@ metadata = MetaData(
 )
 
 
+def _default(make: Callable[[], T]) -> Callable[[], T]:
+    """`make` with its signature at hand: Pydantic asks for it with each row, and finding it costs a third of the row."""
+    make.__signature__ = signature(make)  # type: ignore[attr-defined]
+    return make
+
+
+@_default
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@_default
+def new_key() -> UUID:
+    return uuid7()
 
 
 class Model(SQLModel):
@@ -37,7 +53,7 @@ class Model(SQLModel):
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
 
-    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    id: UUID = Field(default_factory=new_key, primary_key=True)
     created_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now()})
     updated_at: datetime = Field(default_factory=now, sa_column_kwargs={"server_default": func.now(), "onupdate": now})
     version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})

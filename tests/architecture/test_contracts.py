@@ -18,7 +18,18 @@ def house(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     plant(tmp_path, "app/modules/__init__.py", "")
     for module in ("customer", "invoice"):
-        for name in ("__init__", "module", "routes", "public", "service", "repository", "models", "schemas", "events"):
+        for name in (
+            "__init__",
+            "module",
+            "routes",
+            "public",
+            "service",
+            "repository",
+            "factory",
+            "models",
+            "schemas",
+            "events",
+        ):
             plant(tmp_path, f"app/modules/{module}/{name}.py", "")
     return tmp_path
 
@@ -64,6 +75,19 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
             "Inside a module",
             "must not know a higher one",
         ),
+        (
+            "app/modules/invoice/factory.py",
+            "import app.modules.invoice.repository",
+            "Inside a module",
+            "must not know a higher one",
+        ),
+        (
+            "app/modules/invoice/service.py",
+            "import app.modules.invoice.factory",
+            "Nothing that serves imports a factory",
+            "Tests import it",
+        ),
+        ("app/cli.py", "import app.modules.user.factory", "Nothing that serves imports a factory", "finds it by"),
         ("app/modules/invoice/utils.py", "", "Inside a module", "has no place in a module"),
         (
             "app/modules/invoice/service.py",

@@ -61,7 +61,7 @@ class _Line:
 
 @dataclass(eq=False, slots=True)
 class _Work:
-    """An attempt at a request, or a session outside of one: how often it ran each statement, and which line did last."""
+    """An attempt at a request, or a session outside of one: how often it ran each statement, and the lines that did too often."""
 
     name: str
     runs: Counter[str] = field(default_factory=Counter)
@@ -121,6 +121,7 @@ class QueryGuard:
         for target, name, listener in self._listeners:
             event.remove(target, name, listener)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
         self._forget()
 
@@ -168,9 +169,9 @@ class QueryGuard:
             return
         work.runs[statement] += 1
         if work.runs[statement] == MAX_RUNS + 1:
-            work.lines[statement] = line
-            if work not in self._repeating:
+            if not work.lines:
                 self._repeating.append(work)
+            work.lines[statement] = line
 
     def _note_new_row(self, _session: Session, row: object) -> None:
         # Its INSERT is a flush's, which says nothing of who wanted it.
@@ -194,7 +195,8 @@ class QueryGuard:
             tables = tables_of(statement)
             if tables is None:
                 # A statement that nobody can read may still do harm: a name in it is taken for the table.
-                tables = frozenset(table for table in owners if re.search(rf"\b{table.split('.')[1]}\b", statement))
+                words = set(re.findall(r"\w+", statement.lower()))
+                tables = frozenset(table for table in owners if table.split(".")[1].lower() in words)
             for table in sorted(tables):
                 if (owner := owners.get(table, module)) != module:
                     yield _trespass(line, table, owner, statement)

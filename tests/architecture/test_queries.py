@@ -162,6 +162,13 @@ async def test_mark_without_a_reason(database):
 async def test_passes_marked(database):
     await add_each(database, 6)
 
+@pytest.fixture
+async def six(database):
+    await add_each(database, 6)
+
+async def test_passes_with_rows_of_a_fixture(six):
+    pass
+
 async def test_passes_at_the_bound(client, database):
     await add_each(database, 5)
     await add_each(database, 5)

@@ -34,7 +34,7 @@ needs no more than six rows to show a query for each."""
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 # `tests/sample` holds modules that are there for the tests of what all modules share.
-_MODULE: Final = re.compile(r"(app/modules|tests/sample)/(?!__)\w+")
+_MODULE: Final = re.compile(r"(app/modules|tests/sample)/\w+(?=/)")
 # All that is written to a session since the last flush is sent by the next one, whoever asks for it.
 _FLUSH: Final = Session.flush.__code__
 
@@ -130,6 +130,8 @@ class QueryGuard:
         mark = item.get_closest_marker("repeats_statements")
         if mark is not None and not any(isinstance(reason, str) and reason.strip() for reason in mark.args):
             pytest.fail('Say why it repeats statements: @pytest.mark.repeats_statements("reason").', pytrace=False)
+        # What fixtures put into the database, row by row or not, is no behaviour of the application.
+        self._repeating.clear()
         yield
         found = [*self._foreign(), *(self._repeated() if mark is None else ())]
         if found:

@@ -19,6 +19,7 @@ from app.db.samples import Sample
 from app.db.sessions import Database
 from tests.sample.application import create_app, create_table, modules
 from tests.support.postgres import TestServer, create_database, drop_database, test_server
+from tests.support.queries import QueryGuard, watched
 
 _SERVER = pytest.StashKey[TestServer]()
 _RUNNING = pytest.StashKey[AbstractContextManager[TestServer]]()
@@ -26,6 +27,7 @@ _RUNNING = pytest.StashKey[AbstractContextManager[TestServer]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """The process that starts the workers starts the server too, and says first of all which one it is."""
+    config.pluginmanager.register(QueryGuard())
     if (workerinput := getattr(config, "workerinput", None)) is not None:
         config.stash[_SERVER] = TestServer.from_text(workerinput["postgres"])
         return
@@ -146,6 +148,6 @@ def application(settings: Settings, database: Database) -> FastAPI:
 
 @pytest.fixture
 async def client(application: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(application)
+    transport = httpx2.ASGITransport(watched(application))
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

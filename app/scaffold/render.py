@@ -38,6 +38,8 @@ def write_files(names: Names, columns: Sequence[Column], root: Path) -> None:
     written: list[Path] = []
     for kind, folder in (("module", f"app/modules/{names.name}"), ("tests", f"tests/modules/{names.name}")):
         for template in sorted((_TEMPLATES / kind).iterdir()):
+            if template.name == "conftest.py.jinja" and not values["relations"]:
+                continue  # nothing has to be there before a test begins
             file = root / folder / template.name.removesuffix(_SUFFIX)
             file.parent.mkdir(parents=True, exist_ok=True)
             text = environment.get_template(f"{kind}/{template.name}").render(values)

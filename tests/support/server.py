@@ -13,6 +13,7 @@ import httpx2
 from fastapi import FastAPI
 
 from app.core.settings import PostgresAddress
+from tests.support.queries import watched
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ async def running(application: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of `application`, whose lifespan spans the block."""
     async with (
         application.router.lifespan_context(application),
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(application), base_url="http://test") as client,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(watched(application)), base_url="http://test") as client,
     ):
         yield client
 

@@ -124,9 +124,14 @@ def _columns(spec: FieldSpec, names: Names, relations: Mapping[str, Relation]) -
         yield replace(column, together=spec.name)
         yield replace(_currency(asked), name=f"{spec.name}_currency", optional=spec.optional, together=spec.name)
     elif spec.optional:
-        yield replace(column, sample=f"sample.sometimes(lambda: {column.sample})")
+        yield replace(column, sample=f"sample.sometimes({_function(column.sample)})")
     else:
         yield column
+
+
+def _function(expression: str) -> str:
+    """What returns the value of `expression` when it is called."""
+    return expression.removesuffix("()") if re.fullmatch(r"sample\.\w+\(\)", expression) else f"lambda: {expression}"
 
 
 class _Asked:

@@ -15,6 +15,7 @@ from app.scaffold.names import Names, camel
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SUFFIX: Final = ".jinja"
 _DEADLINE: Final = 60.0  # seconds
+_IMPORTS: Final = '{ split-on-trailing-comma = false, known-first-party = ["app", "tests"] }'
 # What nobody offers to a client; a module whose field has such a name does.
 _NOT_OFFERED: Final = ("id", "role", "is_superuser", "owner_id", "version", "created_at")
 
@@ -46,8 +47,9 @@ def write_files(names: Names, columns: Sequence[Column], root: Path) -> None:
             file.write_text(text, encoding="utf-8")
             written.append(file)
     # The templates import what any module may need, and leave lines to the formatter.
-    _ruff(root, "check", "--fix-only", "--select", "F401,I001", *map(str, written))
-    _ruff(root, "format", *map(str, written))
+    imports = ("--select", "F401,I001", "--config", f"lint.isort = {_IMPORTS}")
+    _ruff(root, "check", "--fix-only", *imports, *map(str, written))
+    _ruff(root, "format", "--config", "format.skip-magic-trailing-comma = true", *map(str, written))
 
 
 def _values(names: Names, columns: Sequence[Column]) -> Iterator[tuple[str, object]]:

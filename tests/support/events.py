@@ -9,7 +9,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[Event] = []
-        self.handler = Handler[UnitOfWork, Event](Event, self._hear)
+        self.handler: Handler[UnitOfWork, Event] = Handler(Event, self._hear)
 
     async def _hear(self, _uow: UnitOfWork, event: Event) -> None:
         self.heard.append(event)

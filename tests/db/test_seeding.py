@@ -1,8 +1,9 @@
 """Sample rows from the factories of modules that are not the application's."""
 
 import asyncio
+import importlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -163,32 +164,27 @@ async def test_only_one_seeds_at_a_time(own_database: PostgresAddress, bare: asy
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Makes a package with one module, whose factory.py has the given text."""
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A package with one module, `toy`; its `factory.py` is the test's to write."""
     monkeypatch.syspath_prepend(tmp_path)
-
-    def plant(text: str) -> ModuleType:
-        folder = tmp_path / "planted" / "toy"
-        folder.mkdir(parents=True)
-        for place in (folder.parent, folder):
-            (place / "__init__.py").touch()
-        (folder / "factory.py").write_text(text)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "planted"]:
-            monkeypatch.delitem(sys.modules, name)
-        __import__("planted")
-        return sys.modules["planted"]
-
-    return plant
+    (tmp_path / "toys" / "toy").mkdir(parents=True)
+    for folder in ("toys", "toys/toy"):
+        (tmp_path / folder / "__init__.py").touch()
+    yield importlib.import_module("toys")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "toys"]:
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"planted\.toy\.factory declares no `factories`\. Name its functions"),
-        ("def make_toy(sample): ...\nfactories = (make_toy,)", r"make_toy of planted\.toy\.factory .* Annotate it"),
-        ("def make_toy(sample) -> int: ...\nfactories = (make_toy,)", r"make_toy of planted\.toy\.factory .* Annotate it"),
+        ("", r"toys\.toy\.factory declares no `factories`\. Name its functions"),
+        ("def make_toy(sample): ...\nfactories = (make_toy,)", r"make_toy of toys\.toy\.factory .* Annotate it"),
+        ("def make_toy(sample) -> int: ...\nfactories = (make_toy,)", r"make_toy of toys\.toy\.factory .* Annotate it"),
     ],
 )  # fmt: skip
-def test_a_factory_that_cannot_be_used_is_named(package: Callable[[str], ModuleType], text: str, message: str) -> None:
+def test_a_factory_that_cannot_be_used_is_named(toys: ModuleType, text: str, message: str) -> None:
+    (Path(toys.__path__[0]) / "toy" / "factory.py").write_text(text)
+
     with pytest.raises(BrokenFactory, match=message):
-        find_factories(package(text))
+        find_factories(toys)

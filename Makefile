@@ -50,7 +50,8 @@ format: $(INSTALLED) ## Format the code and mend what the linter can
 # What is stated on make's command line is in the environment too, where no shell reads it a second time.
 module: $(INSTALLED) ## Write a module: make module name=invoice fields="number:str:unique due:date?"; dry_run=1 only shows it
 	@test -n "$$name" -a -n "$$fields" || { echo 'Say what it is: make module name=invoice fields="number:str:unique due:date?"'; exit 1; }
-	@$(RUN) app module "$$name" "$$fields" $(if $(plural),--plural "$$plural") $(if $(dry_run),--dry-run)
+	@$(RUN) app module "$$name" "$$fields" $(if $(plural),--plural "$$plural") \
+		$(if $(summary),--summary "$$summary") $(if $(dry_run),--dry-run)
 
 module-remove: $(INSTALLED) ## Remove a module and drop its tables: make module-remove name=invoice; dry_run=1 only shows it
 	@test -n "$$name" || { echo 'Say which one: make module-remove name=invoice'; exit 1; }

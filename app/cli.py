@@ -129,6 +129,7 @@ def add_module(
     plural: Annotated[
         str | None, typer.Option(help="The plural of its name, where English has an unusual one.")
     ] = None,
+    summary: Annotated[str | None, typer.Option(help="What it is for, in a sentence.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Show what would be written, and write nothing.")] = False,
 ) -> None:
     """Write a module: its folder, its tests, its migration and its page."""
@@ -136,7 +137,7 @@ def add_module(
 
     settings = _settings()
     with database_address(settings.postgres) as address:
-        change = write_module(name, fields, address, plural=plural, dry_run=dry_run)
+        change = write_module(name, fields, address, plural=plural, summary=summary, dry_run=dry_run)
         _tell(change, dry_run=dry_run)
         if not dry_run and settings.app.env is Environment.LOCAL:
             _migrate(address, settings)

@@ -23,6 +23,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.core.types import Date, DateTime, Text
 from app.db import sizes
 from app.db.model import Model
+from app.db.types import OneOf
 
 M = TypeVar("M", bound=Model)
 
@@ -256,6 +257,8 @@ def annotation_of(column: Column[Any]) -> Any:
     Raises:
         TypeError: a list cannot be narrowed or sorted by a column of this kind.
     """
+    if isinstance(column.type, OneOf):
+        return column.type.kind
     kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
     for known, annotation in _ANNOTATIONS:
         if isinstance(kind, known):
@@ -267,9 +270,8 @@ def _exact(kind: sa.Numeric[Any]) -> Any:
     return Annotated[Decimal, Field(max_digits=kind.precision, decimal_places=kind.scale, allow_inf_nan=False)]
 
 
-# In SQLAlchemy an Enum is a String, a Float a Numeric, and a BigInteger an Integer.
+# In SQLAlchemy a Float is a Numeric, and a BigInteger an Integer.
 _ANNOTATIONS: Final[Sequence[tuple[type[Any], Callable[[Any], Any]]]] = (
-    (sa.Enum, lambda kind: kind.enum_class),
     (sa.String, lambda kind: Annotated[Text, Field(max_length=kind.length or sizes.LONG)]),
     (sa.Boolean, lambda _: bool),
     (sa.BigInteger, lambda _: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]),

@@ -1,30 +1,36 @@
 """Column types beyond those that SQLModel knows by itself."""
 
-import re
 from enum import StrEnum
 from typing import Final
 
-import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, Dialect, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
-
-from app.db import sizes
-
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 json_object: Final = JSONB(none_as_null=True)
 """A JSON object, in PostgreSQL's binary form."""
 
 
-def one_of(kind: type[StrEnum]) -> sa.Enum:
-    """The values of `kind` as text, and a constraint that keeps others out.
+class OneOf(TypeDecorator[StrEnum]):
+    """A member of `kind`, stored as its text; `one_of_check` keeps other texts out of the column.
 
-    Not an enum of PostgreSQL's own, of which no value can be taken away again.
+    Not an enum of PostgreSQL's own, from which no value can be taken away again.
     """
-    return sa.Enum(
-        kind,
-        name=_HUMP.sub("_", kind.__name__).lower(),
-        length=sizes.CODE,
-        native_enum=False,
-        create_constraint=True,
-        values_callable=lambda members: [member.value for member in members],
-    )
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002
+        return None if value is None else self.kind(value)
+
+
+def one_of_check(column: str, kind: type[StrEnum]) -> CheckConstraint:
+    """For `__table_args__`: `column` holds a member of `kind`."""
+    values = ", ".join(f"'{member.value}'" for member in kind)
+    return CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")

@@ -9,7 +9,7 @@ from typing import Final
 from app.db import sizes
 from app.scaffold.errors import ScaffoldError
 from app.scaffold.fields import FieldSpec
-from app.scaffold.names import Names, camel
+from app.scaffold.names import Names, camel, quoted
 
 _MEMBER: Final = re.compile(r"[a-z][a-z0-9_]*")
 _SIZES: Final = {getattr(sizes, name): f"sizes.{name}" for name in ("CODE", "SHORT", "MEDIUM", "LONG")}
@@ -115,9 +115,10 @@ def _columns(spec: FieldSpec, names: Names, relations: Mapping[str, Relation]) -
         known = ", ".join([*_KINDS, *(f"{name} (a module)" for name in relations)])
         raise asked.fault(f"is of the type {spec.kind!r}, which does not exist. There are: {known}.")
     if asked.flag("index"):
-        if column.operators is None or column.relation is not None or column.unique:
-            raise asked.fault("needs no index of its own, or cannot have one. Leave it out.")
-        column = replace(column, indexed=True)
+        if column.operators is None:
+            raise asked.fault(f"is of the type {asked.kind!r}, which no index can order. Leave it out.")
+        # A relation has one; so has what is unique, but it leaves rows without a value in no order.
+        column = replace(column, indexed=column.relation is None and (spec.optional or not column.unique))
     asked.refuse_rest()
     column = replace(column, optional=spec.optional)
     if spec.kind == "money":
@@ -203,7 +204,7 @@ def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: C
         arguments=(f"max_length={size}",),
         operators=operators,
         sample=sample if least <= shortest_made else f'{sample}.ljust({least}, ".")',
-        default=None if default is None else _quoted(default),
+        default=None if default is None else quoted(default),
         unique=unique,
         prose=most >= _SHORTEST_PROSE and least <= 1,
     )
@@ -344,7 +345,7 @@ def _enum(asked: _Asked) -> Column:
         name=asked.name,
         annotation=asked.alias,
         schema=asked.alias,
-        arguments=(f"sa_type=one_of({asked.alias})",),
+        arguments=(f"sa_type=OneOf({asked.alias})",),
         operators="EQUALITY",
         members=members,
         sample=f"sample.one_of({asked.alias})",
@@ -389,11 +390,6 @@ def _relation(asked: _Asked, relation: Relation) -> Column:
         sample=f'sample.key("{relation.table}")',
         relation=relation,
     )
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 _KINDS: Final[Mapping[str, Callable[[_Asked], Column]]] = {

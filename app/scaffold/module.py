@@ -29,7 +29,15 @@ class Change:
     diff: tuple[str, ...]
 
 
-def write_module(name: str, fields: str, address: PostgresAddress, *, plural: str | None, dry_run: bool) -> Change:
+def write_module(
+    name: str,
+    fields: str,
+    address: PostgresAddress,
+    *,
+    plural: str | None = None,
+    summary: str | None = None,
+    dry_run: bool = False,
+) -> Change:
     """Writes the module, its tests, its migration and its pages, and only those; nothing when it is a dry run.
 
     The migration has been run up, down and up again in an empty database on the server of `address`.
@@ -45,7 +53,7 @@ def write_module(name: str, fields: str, address: PostgresAddress, *, plural: st
     columns = columns_of(specs, names, _relations(canvases))
     _refuse_long_names(names, columns)
     with copy_of_project() as copy:
-        write_files(names, columns, copy)
+        write_files(names, summary or f"The {names.labels}.", columns, copy)
         migration = run_python(copy, address, "-m", "app.scaffold.complete", f"Create {names.labels}").strip()
         # The module's folder comes last: a server that watches it then finds a module that is complete.
         places = [*_places(name)[1:], f"{_VERSIONS}/{migration}", _places(name)[0]]
@@ -57,7 +65,7 @@ def write_module(name: str, fields: str, address: PostgresAddress, *, plural: st
     return change
 
 
-def remove_module(name: str, address: PostgresAddress, *, dry_run: bool) -> Change:
+def remove_module(name: str, address: PostgresAddress, *, dry_run: bool = False) -> Change:
     """Removes the module, its tests and its pages, and writes the migration that drops its tables.
 
     Raises:

@@ -96,3 +96,9 @@ def plural_of(name: str) -> str:
     if re.search(r"[^aeiou]y$", name):
         return name[:-1] + "ies"
     return name + ("es" if re.search(r"(s|x|z|ch|sh)$", name) else "s")
+
+
+def quoted(text: str) -> str:
+    """`text` as Python writes a string in this house."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

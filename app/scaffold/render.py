@@ -10,7 +10,7 @@ import jinja2
 
 from app.scaffold.columns import Column
 from app.scaffold.errors import ScaffoldError
-from app.scaffold.names import Names, camel
+from app.scaffold.names import Names, camel, quoted
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SUFFIX: Final = ".jinja"
@@ -20,8 +20,8 @@ _IMPORTS: Final = '{ split-on-trailing-comma = false, known-first-party = ["app"
 _NOT_OFFERED: Final = ("id", "role", "is_superuser", "owner_id", "version", "created_at")
 
 
-def write_files(names: Names, columns: Sequence[Column], root: Path) -> None:
-    """Writes the module and its tests below `root`, a copy of the project.
+def write_files(names: Names, summary: str, columns: Sequence[Column], root: Path) -> None:
+    """Writes the module, which `summary` tells in a sentence, and its tests below `root`, a copy of the project.
 
     Raises:
         ScaffoldError: the formatter does not run.
@@ -34,8 +34,8 @@ def write_files(names: Names, columns: Sequence[Column], root: Path) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["camel"] = camel
-    values = dict(_values(names, columns))
+    environment.filters |= {"camel": camel, "quoted": quoted}
+    values = {"summary": summary, **dict(_values(names, columns))}
     written: list[Path] = []
     for kind, folder in (("module", f"app/modules/{names.name}"), ("tests", f"tests/modules/{names.name}")):
         for template in sorted((_TEMPLATES / kind).iterdir()):
@@ -60,6 +60,7 @@ def _values(names: Names, columns: Sequence[Column]) -> Iterator[tuple[str, obje
     yield "columns", columns
     yield "enums", [column for column in columns if column.members]
     yield "relations", [column for column in columns if column.relation]
+    yield "unique", [column for column in columns if column.unique and not column.optional]
     yield "sortable", [column for column in columns if column.sortable]
     yield "prose", [column.name for column in columns if column.prose and column.operators == "TEXT"]
     yield "required", [column.name for column in columns if column.required]

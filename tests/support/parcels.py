@@ -15,6 +15,7 @@ from app.db.listing import EQUALITY, FLAG, RANGE, TEXT, Filter, Listing
 from app.db.model import Model, metadata
 from app.db.repository import Repository
 from app.db.sessions import Database
+from app.db.types import OneOf, one_of_check
 
 OWN = MetaData(naming_convention=metadata.naming_convention)
 
@@ -27,10 +28,10 @@ class Size(StrEnum):
 class Parcel(Model, table=True):
     metadata = OWN
     __tablename__ = "parcels"
-    __table_args__ = (Index(None, "size", "id"), Index(None, "weight", "id"))
+    __table_args__ = (one_of_check("size", Size), Index(None, "size", "id"), Index(None, "weight", "id"))
 
     label: str = Field(max_length=50, unique=True)
-    size: Size = Field(sa_type=sa.Enum(Size, native_enum=False, values_callable=list))
+    size: Size = Field(sa_type=OneOf(Size))
     weight: int | None = None
     price: Decimal | None = Field(default=None, max_digits=10, decimal_places=2)
     share: float = 0.0

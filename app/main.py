@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
             allow_origins=settings.app.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["Location", "X-Request-ID"],
+            expose_headers=["Link", "Location", "X-Request-ID"],
         )
     application.add_middleware(RequestMiddleware, debug=settings.app.debug)
     install_error_handlers(application)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from inspect import isasyncgenfunction, iscoroutinefunction, isroutine
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 
@@ -12,9 +13,15 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
 from app.core.http.routing import ApiRouter
+from app.core.security import Permission, require
 from app.core.types import Line
 from tests.conftest import settings_for
 from tests.sample.application import create_app
+
+
+class PlantedPermission(Permission):
+    READ = "planted:read"
+
 
 API = re.compile(r"/api/v\d+/[a-z-]+(/.*)?")
 """Where the routes of modules are."""
@@ -92,6 +99,40 @@ def test_a_bare_type_is_found() -> None:
     first, second = (route for route in router.routes if isinstance(route, APIRoute))
     assert unbounded_inputs(first) == ["key", "number", "body", "query"]
     assert unbounded_inputs(second) == []
+
+
+def in_threads(route: APIRoute) -> list[str]:
+    """What of a route FastAPI would send to a thread of its pool: every plain function."""
+    calls = (dependant.call for dependant in with_dependencies(route.dependant))
+    # Of an object that is called, what decides is its `__call__`.
+    functions = [call if isroutine(call) else type(call).__call__ for call in calls if call is not None]
+    return [
+        function.__name__
+        for function in functions
+        if not (iscoroutinefunction(function) or isasyncgenfunction(function))
+    ]
+
+
+def test_nothing_of_a_route_runs_in_a_thread(application: FastAPI) -> None:
+    assert {route.name: in_threads(route) for route in api_routes(application) if in_threads(route)} == {}
+
+
+def test_what_runs_in_a_thread_is_found() -> None:
+    def plain() -> None: ...
+
+    async def quick() -> None: ...
+
+    router = ApiRouter(prefix="/planted", tag="planted")
+
+    @router.get("")
+    def slow(_: Annotated[None, Depends(plain)]) -> None: ...
+
+    @router.put("", dependencies=[require(PlantedPermission.READ)])
+    async def fast(_: Annotated[None, Depends(quick)]) -> None: ...
+
+    first, second = (route for route in router.routes if isinstance(route, APIRoute))
+    assert in_threads(first) == ["slow", "plain"]
+    assert in_threads(second) == []
 
 
 def test_every_operation_names_the_problems_that_any_request_can_meet(application: FastAPI) -> None:

@@ -22,11 +22,11 @@ _reads = require(UserPermission.READ)
 _writes = require(UserPermission.WRITE)
 
 
-def _service(uow: Uow) -> UserService:
+async def _service(uow: Uow) -> UserService:
     return UserService(uow)
 
 
-def _repository(session: Reads) -> UserRepository:
+async def _repository(session: Reads) -> UserRepository:
     return UserRepository(session)
 
 

@@ -16,11 +16,11 @@ from tests.sample.note.service import NoteService
 router = ApiRouter(prefix="/sample-notes", tag="sample_note")
 
 
-def _service(uow: Uow) -> NoteService:
+async def _service(uow: Uow) -> NoteService:
     return NoteService(uow)
 
 
-def _repository(session: Reads) -> NoteRepository:
+async def _repository(session: Reads) -> NoteRepository:
     return NoteRepository(session)
 
 

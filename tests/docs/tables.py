@@ -6,6 +6,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,13 @@ from app.core.errors import AppError
 from app.core.http.problems import status_of
 from app.core.settings import Area, Settings, defaults, describe
 from app.core.settings.faults import MASK
+from app.db import listing
 from app.db.errors import _MEANINGS as SQLSTATES
+from app.scaffold import ScaffoldError
+from app.scaffold.columns import _KINDS as FIELDS
+from app.scaffold.columns import Column, columns_of
+from app.scaffold.fields import parse_fields
+from app.scaffold.names import names_of
 from tests.docs.markdown import documents, name
 from tests.support.server import ROOT
 
@@ -40,6 +47,35 @@ _FOLDERS: Final = {
 # Not the modules: adding or deleting one is no matter of the README.
 _SHOWN_WHOLE: Final = {"app", "app/core", "app/core/http", "app/core/settings", "app/core/types", "app/db"}
 _LONG: Final = 95  # characters of an explanation
+
+# Of each type of field the column that it becomes and what clients send; the rest is asked of the code.
+_MADE_OF: Final = {
+    "str": ("`varchar(100)`", "one line of 1 to 100 characters, trimmed"),
+    "text": ("`varchar(2000)`", "1 to 2,000 characters, line breaks included"),
+    "int": ("`bigint`", "a whole number of 64 bits"),
+    "bool": ("`boolean`", "`true` or `false`"),
+    "decimal": ("`numeric(18,4)`", "a number, or one in a text; answered as a text"),
+    "float": ("`double precision`", "a number"),
+    "date": ("`date`", "`2026-11-20`"),
+    "datetime": ("`timestamptz`", "`2026-11-20T17:26:39Z`, or with another offset"),
+    "uuid": ("`uuid`", "a UUID"),
+    "enum": ("`text` with a check", "one of the values in brackets"),
+    "json": ("`jsonb`", "an object of any content"),
+    "email": ("`varchar(254)`", "an e-mail address; stored in lower case"),
+    "url": ("`varchar(2000)`", "an http or https address"),
+    "money": ("`numeric(18,4)` and `varchar(3)`", "a decimal, and beside it `…_currency`"),
+    "currency": ("`varchar(3)`", "`EUR`, a code of ISO 4217"),
+}
+_WRITTEN: Final = {"enum": "enum(one,two)", "decimal": "decimal(18,4)", "money": "money(18,4)"}
+# Values that at least one type takes; a type has the options of which it takes any.
+_TRIED: Final = {
+    "unique": ("unique", "unique:max=600"),
+    "index": ("index",),
+    "min": ("min=1",),
+    "max": ("max=10",),
+    "default": ("default=5", "default=true", "default=one"),
+}
+_FILTERS: Final = ("FLAG", "EQUALITY", "RANGE", "TEXT")
 
 
 def tree() -> str:
@@ -92,12 +128,33 @@ def sqlstates() -> str:
     )
 
 
+def fields() -> str:
+    """The types of `make module`, each with what follows from it."""
+    return _table(
+        ("type", "column", "clients send", "filters", "options"),
+        (
+            (f"`{_WRITTEN.get(kind, kind)}`", *_MADE_OF[kind], _filters(kind), _codes(_options(kind)) or "none")
+            for kind in FIELDS
+        ),
+    )
+
+
+def operators() -> str:
+    """The operators of lists, by the names under which a listing declares them."""
+    return _table(
+        ("declared as", "operators"),
+        ((f"`{name}`", _codes(operator.value for operator in getattr(listing, name))) for name in _FILTERS),
+    )
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "tree": tree,
     "settings": settings,
     "targets": targets,
     "kinds": kinds,
     "sqlstates": sqlstates,
+    "fields": fields,
+    "operators": operators,
 }
 
 
@@ -163,6 +220,27 @@ def _code(text: str) -> str:
 def _kinds() -> list[type[AppError]]:
     found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AppError)]
     return sorted(found, key=lambda kind: status_of(kind).value)
+
+
+def _columns(kind: str, option: str = "") -> tuple[Column, ...]:
+    return columns_of(parse_fields(f"field:{_WRITTEN.get(kind, kind)}{option}"), names_of("probe", None), {})
+
+
+def _filters(kind: str) -> str:
+    return " and ".join(f"`{column.operators}`" for column in _columns(kind) if column.operators) or "none"
+
+
+def _options(kind: str) -> Iterator[str]:
+    for option, values in _TRIED.items():
+        for value in values:
+            with suppress(ScaffoldError):
+                _columns(kind, f":{value}")
+                yield option
+                break
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -14,19 +14,31 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from app.core.http.routing import ApiRouter
-from app.core.settings import PostgresAddress
+from app.core.settings import PostgresAddress, Settings
 from app.db.migrations.lint import Statement, lint
 from app.db.model import metadata
+from app.db.sessions import Database
+from app.main import create_app
 from tests.docs.examples import MIGRATION_OPTIONS, Answer, differences, exchanges, names_in, python_blocks
 from tests.docs.markdown import Block, blocks, code_spans, documents, name
+from tests.sample.note import module as note
 from tests.support.postgres import connect
 from tests.support.server import ROOT
 
-TESTING = ROOT / "docs" / "guides" / "testing.md"
 MIGRATIONS = ROOT / "docs" / "guides" / "migrations.md"
+WITH_TESTS = [ROOT / "docs" / "guides" / name for name in ("modules.md", "testing.md")]
 
-# The guide's tests are tests: pytest finds them here, with the fixtures that they ask for.
-globals().update({key: value for key, value in names_in(TESTING).items() if key.startswith("test_")})
+# The guides' tests are tests: pytest finds them here, with the fixtures that they ask for.
+for guide in WITH_TESTS:
+    globals().update({key: value for key, value in names_in(guide).items() if key.startswith("test_")})
+
+
+@pytest.fixture
+def application(settings: Settings, database: Database) -> FastAPI:
+    """With the sample module alone: another may have an address that a document gives to an example."""
+    application = create_app(settings, modules=(note,))
+    application.state.database = database
+    return application
 
 
 @pytest.mark.parametrize("document", [page for page in documents() if python_blocks(page)], ids=name)

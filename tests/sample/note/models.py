@@ -1,4 +1,4 @@
-from sqlalchemy import MetaData
+from sqlalchemy import Index, MetaData
 from sqlmodel import Field
 
 from app.db import sizes
@@ -7,6 +7,7 @@ from app.db.model import Model
 
 class Note(Model, table=True):
     __tablename__ = "sample_notes"
+    __table_args__ = (Index(None, "created_at", "id"),)
     # Its own: the application's says what the migrations have to create.
     metadata = MetaData(naming_convention=Model.metadata.naming_convention)
 

@@ -88,7 +88,8 @@ def _load(package: ModuleType, name: str) -> Module:
         package = importlib.import_module(path)
     except Exception as fault:
         raise BrokenModule(
-            f"The module {folder} cannot be imported: {type(fault).__name__}: {fault}. Mend it or delete the folder."
+            f"The module {folder} cannot be imported: {type(fault).__name__}: {str(fault).rstrip('.')}. Mend it or delete "
+            f"the folder."
         ) from fault
     manifest = getattr(package, "module", None)
     # The submodule `module.py` shows up under the same name when the package forgets to export its manifest.

@@ -13,7 +13,7 @@ from app.core.settings import PostgresAddress
 from app.db.model import new_key
 from tests.support.postgres import connect
 
-# Some 800 a second. Faster than it is read, a list in the order of creation would never end.
+# Some 500 a second. If it grew faster than it is read, a list in the order of creation would never end.
 _PAUSE: Final = 0.001  # seconds
 # The new row keeps all that a list is sorted by, but its key: it comes where the other was, and at the end by key.
 _REPLACE: Final = """

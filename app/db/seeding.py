@@ -20,7 +20,7 @@ from app.db.migrations.connection import connect
 from app.db.migrations.errors import DRIVER_ERRORS, explaining
 from app.db.samples import MissingKey
 
-_SHARE: Final = 4_000  # rows made and stored at once
+_SHARE: Final = 1_000  # rows made and stored at once; more of them save no time and take memory in each process
 _AHEAD: Final = MAKERS + 1  # shares in the making, so that neither side waits and memory does not grow
 _REFERRED_TO: Final = 10_000  # rows of another table, the newest, among which references are spread
 _LOCK: Final = 0x7365656473  # "seeds"; advisory locks are counted per database

@@ -15,6 +15,7 @@ from tests.docs.markdown import Block, blocks, documents, name
 
 NOT_RUN: Final = {
     r"make test.*": "would run this test, and that one the next",
+    r"make bench-.*": "takes minutes, and what it says depends on the machine",
     r"make check": "takes longer than all of this, and is run as it is before each commit and by CI",
 }
 """Commands that are shown and not run, each with the reason."""

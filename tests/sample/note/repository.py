@@ -12,6 +12,7 @@ class NoteRepository(Repository[Note]):
     listing = Listing(
         Filter(col(Note.title), TEXT),
         Filter(col(Note.done), FLAG),
+        Filter(col(Note.due), RANGE),
         Filter(col(Note.created_at), RANGE),
-        sorts=(col(Note.title), col(Note.created_at)),
+        sorts=(col(Note.created_at), col(Note.title), col(Note.due)),
     )

@@ -1,10 +1,10 @@
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import MISSING, Field
 
-from app.core.types import Bool, Line, Schema, Text
+from app.core.types import Bool, Date, Line, Schema, Text
 from app.db import sizes
 
 Title = Annotated[Line, Field(min_length=1, max_length=sizes.SHORT)]
@@ -15,6 +15,7 @@ class NoteCreate(Schema):
     title: Annotated[Title, Field(examples=["Shopping"])]
     body: Body | None = None
     done: Bool = False
+    due: Date | None = None
 
 
 class NoteChange(Schema):
@@ -23,6 +24,7 @@ class NoteChange(Schema):
     title: Title | MISSING = MISSING
     body: Body | MISSING | None = MISSING
     done: Bool | MISSING = MISSING
+    due: Date | MISSING | None = MISSING
 
 
 class NoteRead(Schema):
@@ -30,6 +32,7 @@ class NoteRead(Schema):
     title: str
     body: str | None
     done: bool
+    due: date | None
     created_at: datetime
     updated_at: datetime
     version: int

@@ -13,7 +13,7 @@ class NoteService:
         self._notes = NoteRepository(uow.session)
 
     async def create(self, new: NoteCreate) -> Note:
-        return await self._notes.add(Note(title=new.title, body=new.body, done=new.done))
+        return await self._notes.add(Note(title=new.title, body=new.body, done=new.done, due=new.due))
 
     async def change(self, note_id: UUID, changes: NoteChange) -> Note:
         note = await self._notes.require(note_id)

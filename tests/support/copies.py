@@ -21,7 +21,7 @@ class Copy:
     It has an environment made of links to this one's files, so that nothing is installed.
     """
 
-    def __init__(self, folder: Path, address: PostgresAddress) -> None:
+    def __init__(self, folder: Path, address: PostgresAddress | None) -> None:
         shutil.copytree(ROOT, folder, ignore=_NOT_COPIED)
         # Not tracked: somebody may have one, and another one none.
         (folder / "docs" / "modules" / "diagram.svg").unlink(missing_ok=True)
@@ -38,10 +38,10 @@ class Copy:
         """`python -m app …`, as it ended."""
         return self.python("-m", "app", *command)
 
-    def python(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
-            cwd=self.folder, env=self.environ, capture_output=True, text=True, timeout=seconds, check=False,
+            cwd=self.folder, env=self.environ | environ, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
     def add_sample(self) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from app.core.settings import PostgresAddress
 from tests.docs.markdown import Block
 from tests.support.copies import Copy
-from tests.support.server import answers, environment, free_port
+from tests.support.server import answers, free_port
 from tests.support.waiting import eventually
 
 _PROMPT: Final = "$ "
@@ -62,12 +62,10 @@ class Shell:
     """Runs commands in a copy of the repository, on a database and a port of their own."""
 
     def __init__(self, folder: Path, address: PostgresAddress) -> None:
-        self._folder = Copy(folder, address).folder
+        copy = Copy(folder, address)
+        self._folder = copy.folder
         self._port = free_port()
-        # As on a developer's machine: nothing stated but the database and the port.
-        ours = ("APP_ENV", "COV_CORE_", "COVERAGE_", "MAKE", "MFLAGS", "PYTHONPATH", "SECRETS_DIR")
-        kept = {name: value for name, value in environment(address).items() if not name.startswith(ours)}
-        self._environ = kept | {"PORT": str(self._port)}
+        self._environ = copy.typed() | {"PORT": str(self._port)}
 
     def run(self, command: Command) -> str:
         """What the command said; a server is stopped with Ctrl-C as soon as it is ready.

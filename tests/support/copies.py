@@ -34,6 +34,11 @@ class Copy:
         self.folder = folder
         self.environ = environment(address) | {"PYTHONPATH": str(folder)}
 
+    def typed(self) -> dict[str, str]:
+        """The environment of what a developer types in it, where nothing is stated but the database."""
+        ours = ("APP_ENV", "COV_CORE_", "COVERAGE_", "MAKE", "MFLAGS", "PYTHONPATH")
+        return {name: value for name, value in self.environ.items() if not name.startswith(ours)}
+
     def app(self, *command: str) -> subprocess.CompletedProcess[str]:
         """`python -m app …`, as it ended."""
         return self.python("-m", "app", *command)

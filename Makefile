@@ -17,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test check format module module-remove migrate migration rollback rebase seed settings doctor \
-	openapi docs-modules bench-lists bench-seed lock clean audit secrets sbom hooks image
+.PHONY: help install dev serve test check drill format module module-remove migrate migration rollback rebase seed settings \
+	doctor openapi docs-modules bench-lists bench-seed lock clean audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations a
 	@$(BIN)/python -c "from importlinter.cli import lint_imports_command as lint; lint()"
 	@$(RUN) app check
 	@echo "All checks passed."
+
+drill: $(INSTALLED) ## Run tests and checks in copies without each module, and without any (minutes for each)
+	@$(RUN) tests.e2e.removal
 
 format: $(INSTALLED) ## Format the code and mend what the linter can
 	@$(RUN) ruff check --quiet --fix-only .

@@ -98,7 +98,7 @@ def test_the_house_keeps_its_rules(house: Path) -> None:
             "Nothing that serves imports a factory",
             "Tests import it",
         ),
-        ("app/cli.py", "import app.modules.user.factory", "Nothing that serves imports a factory", "finds it by"),
+        ("app/cli.py", "import app.modules.customer.factory", "Nothing that serves imports a factory", "finds it by"),
         ("app/modules/invoice/utils.py", "", "Inside a module", "has no place in a module"),
         (
             "app/modules/invoice/service.py",
@@ -143,7 +143,7 @@ def test_a_cycle_of_modules_is_caught_with_its_mend(house: Path) -> None:
     assert "let the other announce an event" in result.stdout
     assert any(
         re.search(place(house, f"app/modules/{module}/service.py", "import"), result.stdout)
-        for module in ("invoice", "user")
+        for module in ("invoice", "customer")
     ), result.stdout
 
 

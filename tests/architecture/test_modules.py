@@ -1,4 +1,4 @@
-"""Any module can be deleted: only its own tests know it."""
+"""Any module can be deleted: of the platform and its tests nothing knows it by name."""
 
 import ast
 from pathlib import Path
@@ -8,8 +8,6 @@ import pytest
 from tests.docs.examples import python_blocks
 from tests.docs.markdown import documents, name
 from tests.support.server import ROOT
-
-TESTS = ROOT / "tests"
 
 
 def modules_in(code: str) -> set[str]:
@@ -23,12 +21,12 @@ def modules_in(code: str) -> set[str]:
     return {path.split(".")[2] for path in paths if path.startswith("app.modules.")}
 
 
-def test_the_tests_of_the_platform_import_no_module() -> None:
-    own = TESTS / "modules"
+def test_the_platform_and_its_tests_import_no_module() -> None:
     found = {
         str(path.relative_to(ROOT)): modules_in(path.read_text(encoding="utf-8"))
-        for path in TESTS.rglob("*.py")
-        if not path.is_relative_to(own)
+        for folder in ("app", "alembic", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if not path.is_relative_to(ROOT / folder / "modules")
     }
 
     assert {path: modules for path, modules in found.items() if modules} == {}, "Use the sample: tests/sample/note."

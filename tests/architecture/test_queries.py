@@ -13,6 +13,7 @@ from tests.support.server import ROOT, environment
 from tests.support.sql import tables_of
 
 PLANTED: Final = {
+    "app/modules/__init__.py": "",
     "app/modules/customer/__init__.py": "from app.modules.customer.module import module as module",
     "app/modules/customer/module.py": """
 from app.core.module import Module
@@ -231,22 +232,22 @@ REPOSITORY: Final = "app/modules/invoice/repository.py"
 
 @pytest.fixture(scope="module")
 def output(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest says of a copy of the project in which `invoice` breaks the rules."""
+    """What pytest says of a copy of the platform, with `invoice`, which breaks the rules, and `customer`."""
     house = tmp_path_factory.mktemp("house")
+    left_out = shutil.ignore_patterns("__pycache__", "test_*.py", "modules", "versions")
     for folder in ("app", "tests", "alembic", "templates", "static"):
-        shutil.copytree(ROOT / folder, house / folder, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
+        shutil.copytree(ROOT / folder, house / folder, ignore=left_out)
+    (house / "alembic" / "versions").mkdir()
     for file in ("pyproject.toml", "alembic.ini"):
         shutil.copy(ROOT / file, house)
     for name, text in PLANTED.items():
         path = house / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    password = server.address.password.get_secret_value() if server.address.password else ""
-    address = f"{server.address.user}:{password}@{server.address.host}:{server.address.port}/{server.address.database}"
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/modules/invoice", "-rA", "--tb=short", "-p", "no:cacheprovider"],
         cwd=house,
-        env=environment(None) | {"PYTHONPATH": str(house), "TEST_DATABASE_URL": f"postgresql://{address}"},
+        env=environment(None) | {"PYTHONPATH": str(house), "TEST_DATABASE_URL": server.url},
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     return ran.stdout + ran.stderr

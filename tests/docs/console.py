@@ -2,10 +2,8 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Final
 
 from app.core.settings import PostgresAddress
 from tests.docs.markdown import Block
-from tests.support.server import ROOT, answers, environment, free_port
+from tests.support.copies import Copy
+from tests.support.server import answers, free_port
 from tests.support.waiting import eventually
 
 _PROMPT: Final = "$ "
@@ -21,9 +20,6 @@ _ANY: Final = "…"
 _PORT: Final = 8000  # the one that the documents show
 _DEADLINE: Final = 60.0  # seconds for one command
 _SERVES: Final = re.compile(r"make (dev|serve)\b.*|.* -m app (dev|serve)\b.*")
-_NOT_COPIED: Final = shutil.ignore_patterns(
-    ".git", ".local", ".venv", ".env", ".env.[!e]*", ".*_cache", ".hypothesis", ".coverage*"
-)
 _STOPPED: Final = {0, -signal.SIGINT, 128 + signal.SIGINT}
 
 
@@ -63,25 +59,13 @@ def matches(shown: Sequence[str], said: str) -> bool:
 
 
 class Shell:
-    """Runs commands in a copy of the repository, on a database and a port of their own.
-
-    The copy has an environment made of links to this one's files, so that nothing is installed.
-    """
+    """Runs commands in a copy of the repository, on a database and a port of their own."""
 
     def __init__(self, folder: Path, address: PostgresAddress) -> None:
-        shutil.copytree(ROOT, folder, ignore=_NOT_COPIED)
-        (folder / ".venv").mkdir()
-        for entry in Path(sys.prefix).iterdir():
-            (folder / ".venv" / entry.name).symlink_to(entry)
-        # Newer than the locks, which tells make that all is installed.
-        (folder / ".venv" / "installed").unlink(missing_ok=True)
-        (folder / ".venv" / "installed").touch()
-        self._folder = folder
+        copy = Copy(folder, address)
+        self._folder = copy.folder
         self._port = free_port()
-        # As on a developer's machine: nothing stated but the database and the port.
-        ours = ("APP_ENV", "COV_CORE_", "COVERAGE_", "MAKE", "MFLAGS", "PYTHONPATH", "SECRETS_DIR")
-        kept = {name: value for name, value in environment(address).items() if not name.startswith(ours)}
-        self._environ = kept | {"PORT": str(self._port)}
+        self._environ = copy.typed() | {"PORT": str(self._port)}
 
     def run(self, command: Command) -> str:
         """What the command said; a server is stopped with Ctrl-C as soon as it is ready.

@@ -1,7 +1,6 @@
 """`python -m app …` as an operator types it."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.core.settings import PostgresAddress
+from tests.support.copies import Copy
 from tests.support.server import ROOT, environment
 
 SECRET = "canary-0123456789-0123456789-0123456789"
@@ -83,68 +83,56 @@ def test_the_doctor_names_each_fault_with_its_mend(run: Cli) -> None:
     assert "BAD  the database nobody@127.0.0.1:1/nothing cannot be used" in result.output
 
 
-class Copy:
-    """A copy of the code and its documents, and commands that run in it."""
-
-    def __init__(self, folder: Path, address: PostgresAddress) -> None:
-        for name in ("app", "alembic", "templates", "static", "docs"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "alembic.ini", folder)
-        (folder / "docs" / "modules" / "diagram.svg").unlink(missing_ok=True)
-        self.folder = folder
-        self._environ = environment(address) | {"PYTHONPATH": str(folder)}
-
-    def __call__(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "app", *command],
-            cwd=self.folder, env=self._environ, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-
 @pytest.fixture
 def copy(tmp_path: Path, own_database: PostgresAddress) -> Copy:
-    return Copy(tmp_path, own_database)
+    """With the sample among the modules, and the documents that are written from them."""
+    copy = Copy(tmp_path / "copy", own_database)
+    copy.add_sample()
+    for written in ("openapi", "docs-modules"):
+        copy.app(written)
+    return copy
 
 
 def test_the_contract_is_checked(copy: Copy) -> None:
     folder = copy.folder / "docs" / "openapi"
-    (folder / "user.json").write_text("{}")
+    (folder / "sample_note.json").write_text("{}")
     (folder / "platform.json").unlink()
     (folder / "gone.json").write_text("{}")
 
-    result = copy("check")
+    result = copy.app("check")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "docs/openapi/gone.json: belongs to no module. Delete it with: make openapi",
         "docs/openapi/platform.json: is missing. Write it with: make openapi",
-        "docs/openapi/user.json: differs from the code. Write it again with: make openapi",
+        "docs/openapi/sample_note.json: differs from the code. Write it again with: make openapi",
     ]
 
-    assert copy("openapi").stdout.splitlines() == [
-        "Deleted docs/openapi/gone.json.", "Wrote docs/openapi/platform.json.", "Wrote docs/openapi/user.json."
+    assert copy.app("openapi").stdout.splitlines() == [
+        "Deleted docs/openapi/gone.json.", "Wrote docs/openapi/platform.json.", "Wrote docs/openapi/sample_note.json."
     ]  # fmt: skip
-    assert copy("check").returncode == 0
+    assert copy.app("check").returncode == 0
 
 
 def test_the_pages_of_modules_are_checked(copy: Copy) -> None:
     folder = copy.folder / "docs" / "modules"
-    (folder / "user.md").write_text("# another\n")
+    written = sorted(file.name for file in folder.iterdir())
+    (folder / "sample_note.md").write_text("# another\n")
     (folder / "gone.md").write_text("# gone\n")
     (folder / "diagram.svg").write_text("<svg/>")
 
-    result = copy("check")
+    result = copy.app("check")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
         "docs/modules/diagram.svg: differs from the code. Write it again with: make docs-modules",
         "docs/modules/gone.md: belongs to no module. Delete it with: make docs-modules",
-        "docs/modules/user.md: differs from the code. Write it again with: make docs-modules",
+        "docs/modules/sample_note.md: differs from the code. Write it again with: make docs-modules",
     ]
 
-    copy("docs-modules")
-    assert sorted(file.name for file in folder.iterdir()) == ["README.md", "diagram.svg", "user.md"]
-    assert copy("docs-modules").stdout == "All of them are current.\n"
-    (folder / "user.md").unlink()
-    assert copy("check").stderr == "docs/modules/user.md: is missing. Write it with: make docs-modules\n"
+    copy.app("docs-modules")
+    assert sorted(file.name for file in folder.iterdir()) == written
+    assert copy.app("docs-modules").stdout == "All of them are current.\n"
+    (folder / "sample_note.md").unlink()
+    assert copy.app("check").stderr == "docs/modules/sample_note.md: is missing. Write it with: make docs-modules\n"
 
 
 def test_tables_that_refer_to_each_other_in_a_circle_are_checked(copy: Copy) -> None:
@@ -161,7 +149,7 @@ def test_tables_that_refer_to_each_other_in_a_circle_are_checked(copy: Copy) -> 
             f"    {other}_id: UUID = Field(foreign_key='{other}s.id')\n"
         )
 
-    result = copy("check")
+    result = copy.app("check")
 
     assert result.returncode == 1
     assert (
@@ -169,7 +157,11 @@ def test_tables_that_refer_to_each_other_in_a_circle_are_checked(copy: Copy) -> 
     )
 
 
-def test_what_is_committed_passes_the_check(run: Cli, own_database: PostgresAddress) -> None:
-    result = run("check", address=own_database)
+def test_what_is_committed_passes_the_check(own_database: PostgresAddress) -> None:
+    # In a process of its own: this one knows the repositories of other tests too.
+    result = subprocess.run(
+        [sys.executable, "-m", "app", "check"],
+        cwd=ROOT, env=environment(own_database, measured=True), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
 
-    assert result.exit_code == 0, result.output
+    assert result.returncode == 0, result.stderr

@@ -3,17 +3,23 @@
 import asyncio
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 from pydantic import SecretStr
 
+import app.modules
 from app.core.settings import PostgresAddress
-from app.modules.user.schemas import UserCreate
+from app.db.factories import find_factories
+from tests.sample.application import create_table
+from tests.sample.note.schemas import NoteCreate
+from tests.support.copies import Copy
 from tests.support.postgres import TestServer, connect, create_database, drop_database
 from tests.support.server import ROOT, environment
 from tests.support.waiting import eventually
@@ -34,11 +40,22 @@ def run(address: PostgresAddress, *arguments: str, **environ: str) -> subprocess
     )  # fmt: skip
 
 
+@pytest.fixture
+def sample_copy(tmp_path: Path, own_database: PostgresAddress) -> Copy:
+    """A copy of the application whose only module is the sample."""
+    copy = Copy(tmp_path / "copy", own_database)
+    for folder in (copy.folder / "app" / "modules").iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    copy.add_sample()
+    return copy
+
+
 @contextmanager
-def started(address: PostgresAddress, rows: int, output: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+def started(copy: Copy, rows: int, output: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "seed", str(rows)],
-        cwd=ROOT, env=environment(address), stdout=output, stderr=output,
+        cwd=copy.folder, env=copy.environ, stdout=output, stderr=output,
     )  # fmt: skip
     try:
         yield process
@@ -47,35 +64,48 @@ def started(address: PostgresAddress, rows: int, output: int = subprocess.DEVNUL
         process.wait(15)
 
 
-async def count(address: PostgresAddress) -> int:
+async def count(address: PostgresAddress, table: str = "sample_notes") -> int:
     connection = await connect(address)
     try:
-        found: int = await connection.fetchval("SELECT count(*) FROM users")
+        found: int = await connection.fetchval(f'SELECT count(*) FROM "{table}"')
         return found
     finally:
         await connection.close()
 
 
-async def test_an_empty_database_is_migrated_and_filled_and_filled_again(server: TestServer) -> None:
+async def test_each_factory_of_the_application_fills_its_table_again_and_again(own_database: PostgresAddress) -> None:
+    tables = [factory.table.name for factory in find_factories(app.modules)]
+
+    for _ in range(2):
+        result = run(own_database, "30")
+
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.splitlines() == [f"{table}: 30 more rows" for table in tables]
+    assert [await count(own_database, table) for table in tables] == [60 for _ in tables]
+
+
+async def test_an_empty_database_is_migrated_and_filled(server: TestServer, sample_copy: Copy) -> None:
     address = await create_database(server, "seeded")
     try:
-        first = run(address, "30")
-        second = run(address, "30")
+        await create_table(address)
+        sample_copy.environ["POSTGRES_DB"] = address.database
 
-        assert (first.returncode, first.stderr) == (0, "")
-        assert first.stdout.startswith("applied ")
-        assert second.stdout == "users: 30 more rows\n"
-        assert await count(address) == 60
+        result = sample_copy.app("seed", "30")
+
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.startswith("applied ")
+        assert result.stdout.endswith("\nsample_notes: 30 more rows\n")
+        assert await count(address) == 30
     finally:
         await drop_database(server, address)
 
 
-async def test_each_user_is_one_that_the_api_would_take(own_database: PostgresAddress) -> None:
-    assert run(own_database, "200", "--seed", "7").returncode == 0
+async def test_each_row_is_one_that_the_api_would_take(sample_copy: Copy, own_database: PostgresAddress) -> None:
+    assert sample_copy.app("seed", "200", "--seed", "7").returncode == 0
 
     connection = await connect(own_database)
-    for user in await connection.fetch("SELECT email, username, full_name FROM users"):
-        assert UserCreate.model_validate(dict(user)).model_dump() == dict(user)
+    for note in await connection.fetch("SELECT title, body, done FROM sample_notes"):
+        assert NoteCreate.model_validate(dict(note)).model_dump() == dict(note)
     await connection.close()
 
 
@@ -93,20 +123,22 @@ def test_what_is_no_number_of_rows_is_refused(own_database: PostgresAddress, row
     assert run(own_database, "--", rows).returncode == 2
 
 
-def test_a_terminal_shows_how_far_it_is(own_database: PostgresAddress) -> None:
+def test_a_terminal_shows_how_far_it_is(sample_copy: Copy) -> None:
     ours, theirs = pty.openpty()
-    with started(own_database, 30, theirs) as process:
+    with started(sample_copy, 30, theirs) as process:
         process.wait(60)
     shown = os.read(ours, 65_536).decode()
     os.close(ours)
     os.close(theirs)
 
     assert "30/30" in shown
-    assert shown.endswith("users: 30 more rows\r\n")
+    assert shown.endswith("sample_notes: 30 more rows\r\n")
 
 
-async def test_killed_half_way_it_leaves_neither_rows_nor_processes(own_database: PostgresAddress) -> None:
-    with started(own_database, 10_000_000) as process:
+async def test_killed_half_way_it_leaves_neither_rows_nor_processes(
+    sample_copy: Copy, own_database: PostgresAddress
+) -> None:
+    with started(sample_copy, 10_000_000) as process:
         parent = psutil.Process(process.pid)
         await asyncio.to_thread(eventually, lambda: len(parent.children()) > 2 or process.poll() is not None, 30)
         makers = parent.children()

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import asyncpg
 from pydantic import SecretStr
@@ -54,6 +55,14 @@ class TestServer:
         host, port, user, password, database, kind, prefix = json.loads(text)
         secret = None if password is None else SecretStr(password)
         return cls(PostgresAddress(host, port, user, secret, database), kind, prefix)
+
+    @property
+    def url(self) -> str:
+        """What TEST_DATABASE_URL says to a run of pytest that is to use this server too."""
+        address = self.address
+        password = address.password.get_secret_value() if address.password else ""
+        account = f"{quote(address.user, safe='')}:{quote(password, safe='')}"
+        return f"postgresql://{account}@{address.host}:{address.port}/{address.database}"
 
     @property
     def template(self) -> PostgresAddress:

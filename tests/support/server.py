@@ -46,13 +46,21 @@ def server_process(
     *,
     factory: str = "app.main:create_app",
     environ: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> Iterator[ServerProcess]:
-    """A server of its own process on a free port of the loopback address, ended with the block."""
+    """A server of its own process on a free port of the loopback address, ended with the block.
+
+    `folder` is the repository whose code it runs.
+    """
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port), "--no-access-log"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(address) | dict(environ or {}), stdout=output, stderr=output
+            command,
+            cwd=folder,
+            env=environment(address) | {"PYTHONPATH": str(folder)} | dict(environ or {}),
+            stdout=output,
+            stderr=output,
         )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -104,7 +104,7 @@ async def test_each_row_is_one_that_the_api_would_take(sample_copy: Copy, own_da
     assert sample_copy.app("seed", "200", "--seed", "7").returncode == 0
 
     connection = await connect(own_database)
-    for note in await connection.fetch("SELECT title, body, done FROM sample_notes"):
+    for note in await connection.fetch("SELECT title, body, done, due FROM sample_notes"):
         assert NoteCreate.model_validate(dict(note)).model_dump() == dict(note)
     await connection.close()
 

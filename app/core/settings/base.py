@@ -1,4 +1,4 @@
-"""What every area of settings has in common; the platform's own areas are in `areas.py` and `postgres.py`.
+"""What every area of settings has in common; the platform's own areas are in `areas.py`, `postgres.py` and `telemetry.py`.
 
 A module declares an area the same way and names it in its manifest:
 

@@ -20,6 +20,7 @@ from app.core.settings.base import Area, Environment
 from app.core.settings.faults import MASK, Fault, SettingsError, kind_of
 from app.core.settings.postgres import PostgresSettings
 from app.core.settings.sources import Source, from_dotenv, from_environment, from_secret_files
+from app.core.settings.telemetry import OtelSettings
 
 AreaT = TypeVar("AreaT", bound=Area)
 
@@ -46,12 +47,13 @@ class Settings:
     app: AppSettings = field(default_factory=AppSettings)
     log: LogSettings = field(default_factory=LogSettings)
     postgres: PostgresSettings = field(default_factory=PostgresSettings)
+    otel: OtelSettings = field(default_factory=OtelSettings)
     modules: tuple[Area, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def areas(self) -> tuple[Area, ...]:
-        return (self.app, self.log, self.postgres, *self.modules)
+        return (self.app, self.log, self.postgres, self.otel, *self.modules)
 
     def area(self, kind: type[AreaT]) -> AreaT:
         """The area that a module declared, e.g. `settings.area(InvoiceSettings)`.
@@ -86,7 +88,7 @@ def load_settings(
         SettingsError: something is wrong; it lists everything that is.
     """
     declared = {name: kind for name, kind in modules.items() if kind is not None}
-    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, *declared.values())
+    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, OtelSettings, *declared.values())
     variables = Counter(kind.variable(name) for kind in kinds for name in kind.model_fields)
     # Reversed, so that APP_MAIL_ is found before APP_.
     prefixes = sorted((kind.prefix() for kind in kinds), reverse=True)
@@ -105,6 +107,7 @@ def load_settings(
         app=app,
         log=reading.area(LogSettings),
         postgres=reading.area(PostgresSettings),
+        otel=reading.area(OtelSettings),
         modules=tuple(reading.area(kind) for name, kind in declared.items() if name not in app.disabled_modules),
         origins=MappingProxyType(reading.origins),
     )

@@ -72,6 +72,9 @@ class Area(BaseSettings):
     by_environment: ClassVar[Defaults] = {}
     """Defaults, by field, that hold in one environment only."""
 
+    foreign: ClassVar[frozenset[str]] = frozenset()
+    """Variables with this prefix that others read, so that none is taken for a misspelt one of ours."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         super().__pydantic_init_subclass__(**kwargs)

@@ -89,6 +89,7 @@ def load_settings(
     """
     declared = {name: kind for name, kind in modules.items() if kind is not None}
     kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, OtelSettings, *declared.values())
+    foreign = frozenset[str]().union(*(kind.foreign for kind in kinds))
     variables = Counter(kind.variable(name) for kind in kinds for name in kind.model_fields)
     # Reversed, so that APP_MAIL_ is found before APP_.
     prefixes = sorted((kind.prefix() for kind in kinds), reverse=True)
@@ -113,7 +114,7 @@ def load_settings(
     )
     faults = [
         *(fault for source in sources for fault in source.faults),
-        *(fault for source in sources for fault in _misplaced(source, variables, prefixes)),
+        *(fault for source in sources for fault in _misplaced(source, variables, prefixes, foreign)),
         *(
             Fault(variable, "declared by several areas", "one", "Give all but one another prefix.")
             for variable, count in variables.items()
@@ -151,7 +152,9 @@ def _not_there(disabled: Iterable[str], modules: Collection[str]) -> Iterator[Fa
             yield Fault(AppSettings.variable("disabled_modules"), "a name that no module has", known, "Correct it.")
 
 
-def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[str]) -> Iterator[Fault]:
+def _misplaced(
+    source: Source, variables: Collection[str], prefixes: Sequence[str], foreign: Collection[str]
+) -> Iterator[Fault]:
     """Names that are meant for us and that nothing reads where they are.
 
     In a dotenv file that is every name with a prefix of ours. In the environment and in a folder of secrets it is one
@@ -164,7 +167,7 @@ def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[st
                 name, given, "it where it is read before this file is chosen", "Move it to .env or to the environment."
             )
         prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
-        if prefix is None or name in variables:
+        if prefix is None or name in variables or name in foreign:
             continue
         # Compared without the prefix, which would make any two of them look alike.
         ours = [variable.removeprefix(prefix) for variable in variables if variable.startswith(prefix)]

@@ -71,6 +71,25 @@ class OtelSettings(Area):
         Environment.LOCAL: {"trace_url": "http://127.0.0.1:16686/trace/{trace_id}"},
     }
 
+    # Those of the specification that are like one of ours: of logs and metrics, and of programs beside this one. Not those
+    # for traces alone (OTEL_EXPORTER_OTLP_TRACES_*), because leaving them out would send traces to another place.
+    foreign: ClassVar[frozenset[str]] = frozenset(
+        {
+            "OTEL_BLRP_EXPORT_TIMEOUT",
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+            "OTEL_BLRP_MAX_QUEUE_SIZE",
+            "OTEL_BLRP_SCHEDULE_DELAY",
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            "OTEL_EXPORTER_OTLP_INSECURE",
+            "OTEL_TRACES_EXPORTER",
+            *(
+                f"OTEL_EXPORTER_OTLP_{signal}_{what}"
+                for signal in ("LOGS", "METRICS")
+                for what in ("CERTIFICATE", "COMPRESSION", "ENDPOINT", "HEADERS", "PROTOCOL", "TIMEOUT")
+            ),
+        }
+    )
+
     enabled: bool = Field(default=False, description="Whether traces are made and sent.")
     service_name: str = Field("trellis", min_length=1, description="The name under which the traces are found.")
     resource_attributes: Annotated[Words, AfterValidator(_attributes)] = Field(

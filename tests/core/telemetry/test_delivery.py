@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import structlog
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.core.settings import PostgresAddress
 from tests.core.telemetry.traced import traced
@@ -87,6 +88,39 @@ async def test_requests_go_on_and_the_end_comes_in_time(
     assert time.monotonic() - stopping < 3
     (told,) = [line for line in lines if line["event"] == "traces_lost"]
     assert told["spans"] == 50
+
+
+async def test_what_finds_the_queue_full_is_dropped(own_database: PostgresAddress) -> None:
+    arrived: list[int] = []
+    answering = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            request = ExportTraceServiceRequest.FromString(body)
+            arrived.extend(len(scope.spans) for group in request.resource_spans for scope in group.scope_spans)
+            answering.wait(30)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the signature is the library's
+            pass
+
+    with served(Handler) as url:
+        protocol = "http/protobuf"
+        application = traced(
+            own_database, url, exporter_otlp_protocol=protocol, bsp_max_queue_size=20, bsp_max_export_batch_size=10
+        )
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(running(application))
+            with structlog.testing.capture_logs() as lines:
+                for _ in range(50):
+                    await client.get("/nope")
+                answering.set()
+                await stack.aclose()
+
+    (told,) = [line for line in lines if line["event"] == "traces_lost"]
+    assert (sum(arrived), told["spans"]) == (20, 30)
 
 
 async def test_the_loop_is_not_held_up_by_a_collector_that_hangs(own_database: PostgresAddress) -> None:

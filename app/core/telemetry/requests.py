@@ -59,6 +59,10 @@ class HeadSampler:
         self._trace_url = trace_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            # A task that start-up begins inherits its context, and may be traced.
+            await self._app(scope, receive, send)
+            return
         if scope["type"] != "http" or _is_untold(scope["path"]) or not self._samples(open_context(scope)):
             with suppress_instrumentation():
                 await self._app(scope, receive, send)

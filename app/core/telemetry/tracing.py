@@ -59,8 +59,6 @@ class Tracing:
             span_limits=SpanLimits(max_attribute_length=_LONGEST_ATTRIBUTE),
         )
         self._provider.add_span_processor(self._delivery)
-        # Delivery says once that sending fails; the exporters would on each attempt.
-        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
     def instrument(self, application: FastAPI) -> None:
         """Traces the requests of `application`, to which no other middleware is added afterwards."""
@@ -97,6 +95,8 @@ class Tracing:
 
     def deliver(self) -> AbstractAsyncContextManager[None]:
         """Sends spans until the block ends."""
+        # Delivery says once that sending fails; the exporters would on each attempt.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         return self._delivery.open()
 
 

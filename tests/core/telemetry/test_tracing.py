@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import httpx2
@@ -11,7 +13,9 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from sqlalchemy import text
+from starlette.types import Message
 
 from app.core.http.routing import ApiRouter
 from app.core.settings import PostgresAddress
@@ -128,6 +132,31 @@ class TestRequest:
         (span,) = receiver.of(SERVER)
         assert span.parent_id == "b2" * 8
         assert "10.1.2.3" not in receiver.text
+
+
+async def test_what_start_up_begins_can_be_traced(own_database: PostgresAddress, receiver: Receiver) -> None:
+    application = traced(own_database, receiver.url)
+    lifespan = application.router.lifespan_context
+    enabled: list[bool] = []
+
+    @asynccontextmanager
+    async def noting(app: FastAPI) -> AsyncIterator[None]:
+        enabled.append(is_instrumentation_enabled())
+        async with lifespan(app):
+            yield
+
+    async def send(message: Message) -> None:
+        pass
+
+    messages = iter(({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}))
+
+    async def receive() -> Message:
+        return next(messages)
+
+    application.router.lifespan_context = noting
+    await application({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    assert enabled == [True]
 
 
 class TestIds:

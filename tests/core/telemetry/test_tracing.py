@@ -134,6 +134,15 @@ class TestRequest:
         assert "10.1.2.3" not in receiver.text
 
 
+async def test_a_statement_outside_a_trace_starts_none(own_database: PostgresAddress, receiver: Receiver) -> None:
+    application = traced(own_database, receiver.url)
+    async with running(application) as client:
+        await application.state.database.ping()
+        await client.get("/nope")
+
+    assert [span.name for span in receiver.spans] == ["GET"]
+
+
 async def test_what_start_up_begins_can_be_traced(own_database: PostgresAddress, receiver: Receiver) -> None:
     application = traced(own_database, receiver.url)
     lifespan = application.router.lifespan_context

@@ -18,15 +18,15 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check drill format module module-remove migrate migration rollback rebase seed settings \
-	doctor openapi docs-modules bench-lists bench-seed lock clean audit secrets sbom hooks image
+	doctor openapi docs-modules bench-lists bench-seed bench-telemetry lock clean audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## Create .venv with the locked dependencies (the other targets do it by themselves)
 
-dev: $(INSTALLED) ## Serve on 127.0.0.1:8000 with reload and a PostgreSQL of its own; PORT=8001 chooses another port
-	@exec $(RUN) app dev --port $(PORT) --stop-with-parent
+dev: $(INSTALLED) ## Serve on 127.0.0.1:8000 with reload and a PostgreSQL of its own; PORT=8001 chooses another port, OTEL=1 shows traces
+	@exec $(RUN) app dev --port $(PORT) --stop-with-parent $(if $(OTEL),--traces)
 
 serve: $(INSTALLED) ## Serve as in production, migrating first; PORT=8001 chooses another port
 	@exec $(RUN) app serve --migrate --port $(PORT)
@@ -115,6 +115,9 @@ sbom: $(AUDITED) ## Write .local/sbom.json: what the image ships, with versions 
 
 hooks: $(INSTALLED) $(AUDITED) ## Check what is about to be committed, from now on
 	@$(AUDIT)/bin/python -m pre_commit install
+
+bench-telemetry: $(INSTALLED) ## Measure what tracing costs (Linux, two cores)
+	@$(RUN) tests.performance.telemetry
 
 image: ## Build the image trellis (needs Docker)
 	@docker build $(ARGS) --tag trellis .

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -41,25 +41,35 @@ def _root() -> None:
 def dev(
     port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.", min=1, max=65_535)] = 8000,
     stop_with_parent: Annotated[bool, typer.Option(help="Stop when the process that started this is gone.")] = False,
+    traces: Annotated[bool, typer.Option(help="Trace requests, and start what shows the traces.")] = False,
 ) -> None:
     """Serve on this machine, with reload and a database of its own."""
     try:
-        from app import dev_server  # noqa: PLC0415  its file watcher is a development dependency
+        from app import dev_server, trace_viewer  # noqa: PLC0415  the file watcher is a development dependency
     except ModuleNotFoundError as missing:
         raise StartupRefused(
             f"`dev` needs {missing.name}, a development dependency. Install it with: make install"
         ) from None
+    if traces:
+        # For the process that serves, which is started anew after each change.
+        os.environ["OTEL_ENABLED"] = "true"
     settings = _settings()
     configure_logging(settings.log)
     if stop_with_parent:
         dev_server.stop_with_parent()
-    with dev_server.listen(port) as listener, database_address(settings.postgres) as address:
+    with ExitStack() as stack:
+        listener = stack.enter_context(dev_server.listen(port))
+        if traces:
+            stack.enter_context(trace_viewer.running(settings.otel))
+        address = stack.enter_context(database_address(settings.postgres))
         _migrate(address, settings)
         base = f"http://127.0.0.1:{port}"
         typer.echo(f"{settings.app.name} {__version__}, {settings.app.env}")
         typer.echo(f"  page      {base}/")
         typer.echo(f"  docs      {base}/docs")
         typer.echo(f"  database  {address}")
+        if traces:
+            typer.echo(f"  traces    {trace_viewer.PAGE}")
         typer.echo("  stop      Ctrl-C")
         dev_server.run_with_reload(listener)
 

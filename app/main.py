@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -25,7 +26,19 @@ from app.core.module import Module, discover, settings_areas
 from app.core.settings import Settings, load_settings
 from app.wiring import open_resources
 
+if TYPE_CHECKING:
+    from app.core.telemetry.tracing import Tracing
+
 _ROOT = Path(__file__).resolve().parent.parent
+
+# Ours is in app/core/telemetry: with both, each request would have two spans, and this one tells messages of errors.
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 PLATFORM_ROUTERS: Final = (health.router, root_page.router)
 
@@ -45,7 +58,7 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         configure_logging(settings.log)
-        async with open_resources(settings, enabled) as resources:
+        async with open_resources(settings, enabled, tracing) as resources:
             for field in fields(resources):
                 setattr(application.state, field.name, getattr(resources, field.name))
             yield
@@ -54,6 +67,7 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
         title=settings.app.name,
         version=__version__,
         lifespan=lifespan,
+        telemetry=_NO_TELEMETRY,
         openapi_url=docs.OPENAPI_URL if settings.app.docs else None,
         docs_url=None,
         redoc_url=None,
@@ -76,9 +90,10 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
             allow_origins=settings.app.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["Link", "Location", "X-Request-ID"],
+            expose_headers=["Link", "Location", "X-Request-ID", "traceresponse"],
         )
     application.add_middleware(RequestMiddleware, debug=settings.app.debug)
+    tracing = _trace(application, settings)
     install_error_handlers(application)
 
     for module in enabled:
@@ -90,3 +105,13 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
         application.include_router(docs.router)
     application.mount("/static", StaticFiles(directory=_ROOT / "static"), name="static")
     return application
+
+
+def _trace(application: FastAPI, settings: Settings) -> "Tracing | None":
+    if not settings.otel.enabled:
+        return None
+    from app.core.telemetry.tracing import Tracing  # noqa: PLC0415  where it is off, nothing of it is loaded
+
+    tracing = Tracing(settings.otel, __version__, settings.app.env)
+    tracing.instrument(application)
+    return tracing

@@ -1,10 +1,10 @@
 """Where the engine is opened: the pool, its time-outs, and what its errors mean."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import asyncpg
-from sqlalchemy import Connection, event, text
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -18,7 +18,10 @@ from app.db.errors import ConnectionLost, DatabaseUnreachable, translate
 
 
 def open_engine(
-    address: PostgresAddress, settings: PostgresSettings, constraints: Mapping[str, type[AppError]]
+    address: PostgresAddress,
+    settings: PostgresSettings,
+    constraints: Mapping[str, type[AppError]],
+    watch: Callable[[Engine], None] | None = None,
 ) -> AsyncEngine:
     """An engine whose statements raise AppErrors, `constraints` naming those that stand for a constraint.
 
@@ -41,7 +44,8 @@ def open_engine(
             raise DatabaseUnreachable from error
 
     engine = create_async_engine(
-        "postgresql+asyncpg://",
+        # For those who watch; `open_connection` decides where to connect.
+        URL.create("postgresql+asyncpg", host=address.host, port=address.port, database=address.database),
         async_creator=open_connection,
         pool_size=settings.pool_size,
         max_overflow=settings.pool_max_overflow,
@@ -50,6 +54,9 @@ def open_engine(
         pool_use_lifo=True,  # the connections that a quiet hour does not need go stale together and are recycled
         hide_parameters=True,
     )
+    if watch:
+        # First, because the translation raises and so ends what listens to errors.
+        watch(engine.sync_engine)
     _translate_errors(engine, constraints)
     _check_connections(engine, settings.pool_check_after_idle)
     if settings.pgbouncer:

@@ -1,10 +1,10 @@
 """Transactions: the unit of work that an edge opens, and the session of those that only read."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
@@ -137,10 +137,16 @@ async def open_database(
     settings: PostgresSettings,
     constraints: Mapping[str, type[AppError]],
     handlers: Sequence[AnyHandler] = (),
+    watch: Callable[[Engine], None] | None = None,
 ) -> AsyncIterator[Database]:
-    """The database at `address`, read from its replica where one is set; closed when the block ends."""
-    engine = open_engine(address, settings, constraints)
-    replica = open_engine(settings.replica_address, settings, constraints) if settings.replica_address else engine
+    """The database at `address`, read from its replica where one is set; closed when the block ends.
+
+    `watch` is called with each engine before its first statement.
+    """
+    engine = open_engine(address, settings, constraints, watch)
+    replica = engine
+    if settings.replica_address:
+        replica = open_engine(settings.replica_address, settings, constraints, watch)
     try:
         # In AUTOCOMMIT a lone SELECT costs one round trip; BEGIN and ROLLBACK around it would cost two more.
         yield Database(engine, replica.execution_options(isolation_level="AUTOCOMMIT"), handlers)

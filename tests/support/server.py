@@ -17,7 +17,7 @@ from tests.support.queries import watched
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-_OWN = ("APP_", "POSTGRES_", "LOG_", "DATABASE_URL", "TEST_DATABASE_URL", "SECRETS_DIR")
+_OWN = ("APP_", "POSTGRES_", "LOG_", "OTEL_", "DATABASE_URL", "TEST_DATABASE_URL", "SECRETS_DIR")
 # Measuring the coverage of a child doubles the time that it takes to start.
 _MEASURING = "COVERAGE_"
 

@@ -50,20 +50,25 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         context = open_context(scope)
-        request_id = (b"x-request-id", context.request_id.encode("ascii"))
+        ids = (
+            (b"x-request-id", context.request_id.encode("ascii")),
+            (b"traceresponse", context.traceresponse.encode("ascii")),
+        )
         status = _CLIENT_LEFT
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), request_id, *_SECURITY_HEADERS]
+                headers = [*message.get("headers", ()), *ids, *_SECURITY_HEADERS]
                 if not any(name == _CONTENT_SECURITY_POLICY[0] for name, _ in headers):
                     headers.append(_CONTENT_SECURITY_POLICY)
                 message["headers"] = headers
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id, trace_id=context.trace_id):
+        with structlog.contextvars.bound_contextvars(
+            request_id=context.request_id, trace_id=context.trace_id, span_id=context.span_id
+        ):
             try:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:

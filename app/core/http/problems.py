@@ -28,7 +28,7 @@ from app.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from app.core.http.context import context_of
+from app.core.http.context import context_of, keep_error
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -77,6 +77,7 @@ class Problem(BaseModel):
     timestamp: datetime
     request_id: str
     trace_id: str
+    trace_url: str | None = Field(default=None, description="Where the trace is shown, on a developer's machine.")
     errors: list[ProblemField] = Field(default=[], description="With status 422: each value that was refused.")
 
 
@@ -95,6 +96,7 @@ def problem_response(scope: Scope, error: AppError) -> Response:
         headers["www-authenticate"] = "Bearer"
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("unhandled_error", exc_info=error)
+        keep_error(scope, error)
     elif status == HTTPStatus.SERVICE_UNAVAILABLE:
         _log.warning("unavailable", reason=error.detail)
     errors = error.errors if isinstance(error, Invalid) else ()
@@ -104,6 +106,7 @@ def problem_response(scope: Scope, error: AppError) -> Response:
 def unhandled_response(scope: Scope, error: Exception, *, debug: bool) -> Response:
     """The answer for an error that nobody foresaw; with `debug` it names the kind of error, for the developer at hand."""
     _log.error("unhandled_error", exc_info=error)
+    keep_error(scope, error)
     detail = f"{type(error).__name__}; the log has its stack under the request id." if debug else AppError.detail
     return _render(scope, int(HTTPStatus.INTERNAL_SERVER_ERROR), AppError.code, AppError.title, detail)
 
@@ -167,9 +170,11 @@ def _render(
         timestamp=datetime.now(UTC),
         request_id=context.request_id,
         trace_id=context.trace_id,
+        trace_url=context.trace_url,
         errors=[ProblemField(field=error.field, message=error.message, type=error.type) for error in errors],
     )
-    body = problem.model_dump_json(exclude=None if problem.errors else {"errors"})
+    unused = {name for name in ("errors", "trace_url") if not getattr(problem, name)}
+    body = problem.model_dump_json(exclude=unused)
     return Response(body, status, {**(headers or {}), "cache-control": "no-store"}, MEDIA_TYPE)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import jinja2
 import psutil
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
@@ -17,6 +17,7 @@ from app import __version__
 from app.core.canvas import Canvas, Canvases, sections
 from app.core.diagram import Diagram, lay_out
 from app.core.health import Health, PartHealth
+from app.core.http.context import context_of
 from app.core.http.docs import OPENAPI_URL
 from app.core.http.state import from_state
 from app.core.module import Module
@@ -72,7 +73,12 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def read_root_page(
-    settings: _Settings, modules: _Modules, canvases: _Canvases, health: _Health, templates: _Templates
+    request: Request,
+    settings: _Settings,
+    modules: _Modules,
+    canvases: _Canvases,
+    health: _Health,
+    templates: _Templates,
 ) -> Response:
     report = await health.examine()
     # In a thread, because the first look reads files.
@@ -90,7 +96,7 @@ async def read_root_page(
         modules=collected,
         diagram=lay_out(collected) if inside and len(collected) > 1 else None,
         inside=inside,
-        links=tuple(_links(docs=settings.app.docs)),
+        links=tuple(_links(docs=settings.app.docs, trace_url=context_of(request.scope).trace_url)),
     )
     html = templates.get_template("root.html").render(page=page, sections=sections)
     return HTMLResponse(html, headers={"content-security-policy": _POLICY, "cache-control": "no-store"})
@@ -101,10 +107,12 @@ def _static_url(file: str) -> str:
     return f"/static/{file}?v={__version__}"
 
 
-def _links(*, docs: bool) -> Iterator[LinkView]:
+def _links(*, docs: bool, trace_url: str | None) -> Iterator[LinkView]:
     if docs:
         yield LinkView("API documentation", "/docs", "try each route")
         yield LinkView("API reference", "/redoc", "read it as one page")
         yield LinkView("OpenAPI", OPENAPI_URL, "for programs")
+    if trace_url:
+        yield LinkView("Trace", trace_url, "of this very request")
     yield LinkView("Readiness", "/health/ready", "each part with its latency")
     yield LinkView("Liveness", "/health/live", "whether the process answers")

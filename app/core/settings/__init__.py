@@ -6,6 +6,7 @@ from app.core.settings.faults import Fault, SettingsError
 from app.core.settings.loading import Settings, load_settings
 from app.core.settings.postgres import PostgresAddress, PostgresSettings
 from app.core.settings.report import Row, defaults, describe
+from app.core.settings.telemetry import OtelSettings
 
 __all__ = [
     "AppSettings",
@@ -15,6 +16,7 @@ __all__ = [
     "Fault",
     "LogSettings",
     "Objection",
+    "OtelSettings",
     "PostgresAddress",
     "PostgresSettings",
     "Row",

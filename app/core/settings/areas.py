@@ -1,4 +1,4 @@
-"""Settings of the application as such and of its log; those of the database are in `postgres.py`."""
+"""Settings of the application as such and of its log; the others are in `postgres.py` and `telemetry.py`."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What every area of settings has in common; the platform's own areas are in `areas.py` and `postgres.py`.
+"""What every area of settings has in common; the platform's own areas are in `areas.py`, `postgres.py` and `telemetry.py`.
 
 A module declares an area the same way and names it in its manifest:
 
@@ -71,6 +71,9 @@ class Area(BaseSettings):
 
     by_environment: ClassVar[Defaults] = {}
     """Defaults, by field, that hold in one environment only."""
+
+    foreign: ClassVar[frozenset[str]] = frozenset()
+    """Variables with this prefix that others read, so that none is taken for a misspelt one of ours."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:

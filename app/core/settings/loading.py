@@ -20,6 +20,7 @@ from app.core.settings.base import Area, Environment
 from app.core.settings.faults import MASK, Fault, SettingsError, kind_of
 from app.core.settings.postgres import PostgresSettings
 from app.core.settings.sources import Source, from_dotenv, from_environment, from_secret_files
+from app.core.settings.telemetry import OtelSettings
 
 AreaT = TypeVar("AreaT", bound=Area)
 
@@ -46,12 +47,13 @@ class Settings:
     app: AppSettings = field(default_factory=AppSettings)
     log: LogSettings = field(default_factory=LogSettings)
     postgres: PostgresSettings = field(default_factory=PostgresSettings)
+    otel: OtelSettings = field(default_factory=OtelSettings)
     modules: tuple[Area, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def areas(self) -> tuple[Area, ...]:
-        return (self.app, self.log, self.postgres, *self.modules)
+        return (self.app, self.log, self.postgres, self.otel, *self.modules)
 
     def area(self, kind: type[AreaT]) -> AreaT:
         """The area that a module declared, e.g. `settings.area(InvoiceSettings)`.
@@ -86,7 +88,8 @@ def load_settings(
         SettingsError: something is wrong; it lists everything that is.
     """
     declared = {name: kind for name, kind in modules.items() if kind is not None}
-    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, *declared.values())
+    kinds: tuple[type[Area], ...] = (AppSettings, LogSettings, PostgresSettings, OtelSettings, *declared.values())
+    foreign = frozenset[str]().union(*(kind.foreign for kind in kinds))
     variables = Counter(kind.variable(name) for kind in kinds for name in kind.model_fields)
     # Reversed, so that APP_MAIL_ is found before APP_.
     prefixes = sorted((kind.prefix() for kind in kinds), reverse=True)
@@ -105,12 +108,13 @@ def load_settings(
         app=app,
         log=reading.area(LogSettings),
         postgres=reading.area(PostgresSettings),
+        otel=reading.area(OtelSettings),
         modules=tuple(reading.area(kind) for name, kind in declared.items() if name not in app.disabled_modules),
         origins=MappingProxyType(reading.origins),
     )
     faults = [
         *(fault for source in sources for fault in source.faults),
-        *(fault for source in sources for fault in _misplaced(source, variables, prefixes)),
+        *(fault for source in sources for fault in _misplaced(source, variables, prefixes, foreign)),
         *(
             Fault(variable, "declared by several areas", "one", "Give all but one another prefix.")
             for variable, count in variables.items()
@@ -148,7 +152,9 @@ def _not_there(disabled: Iterable[str], modules: Collection[str]) -> Iterator[Fa
             yield Fault(AppSettings.variable("disabled_modules"), "a name that no module has", known, "Correct it.")
 
 
-def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[str]) -> Iterator[Fault]:
+def _misplaced(
+    source: Source, variables: Collection[str], prefixes: Sequence[str], foreign: Collection[str]
+) -> Iterator[Fault]:
     """Names that are meant for us and that nothing reads where they are.
 
     In a dotenv file that is every name with a prefix of ours. In the environment and in a folder of secrets it is one
@@ -161,7 +167,7 @@ def _misplaced(source: Source, variables: Collection[str], prefixes: Sequence[st
                 name, given, "it where it is read before this file is chosen", "Move it to .env or to the environment."
             )
         prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
-        if prefix is None or name in variables:
+        if prefix is None or name in variables or name in foreign:
             continue
         # Compared without the prefix, which would make any two of them look alike.
         ours = [variable.removeprefix(prefix) for variable in variables if variable.startswith(prefix)]

@@ -13,6 +13,7 @@ from app.core.settings import (
     Area,
     Defaults,
     Environment,
+    OtelSettings,
     PostgresSettings,
     Row,
     Settings,
@@ -59,7 +60,10 @@ def test_each_value_with_its_source(tmp_path: Path) -> None:
         "PROBE_COLOUR": ("red", "default"),
     }
     assert {variable: rows[variable] for variable in expected} == expected
-    assert len(rows) == sum(len(kind.model_fields) for kind in (AppSettings, PostgresSettings, ProbeSettings)) + 2
+    assert (
+        len(rows)
+        == sum(len(kind.model_fields) for kind in (AppSettings, OtelSettings, PostgresSettings, ProbeSettings)) + 2
+    )
 
 
 def test_descriptions() -> None:

@@ -31,7 +31,7 @@ dev: $(INSTALLED) ## Serve on 127.0.0.1:8000 with reload and a PostgreSQL of its
 serve: $(INSTALLED) ## Serve as in production, migrating first; PORT=8001 chooses another port
 	@exec $(RUN) app serve --migrate --port $(PORT)
 
-test: $(INSTALLED) ## Run every test, in parallel, against a real PostgreSQL; ARGS="-k name" narrows it down
+test: $(INSTALLED) ## Test, in parallel, against a real PostgreSQL; ARGS="-k name" narrows it down; make drill runs what takes minutes
 	@$(RUN) pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term)
 	@$(if $(ARGS),,$(RUN) coverage report --include="$(WHOLLY_COVERED)" --fail-under=100)
 
@@ -43,7 +43,8 @@ check: $(INSTALLED) ## Check format, lint, types, import contracts, migrations a
 	@$(RUN) app check
 	@echo "All checks passed."
 
-drill: $(INSTALLED) ## Run tests and checks in copies without each module, and without any (minutes for each)
+drill: $(INSTALLED) ## Run the long tests, then all tests and checks in copies without each module and without any (minutes)
+	@$(RUN) pytest -n auto --dist worksteal -m drill
 	@$(RUN) tests.e2e.removal
 
 format: $(INSTALLED) ## Format the code and mend what the linter can

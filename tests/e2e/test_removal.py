@@ -36,6 +36,7 @@ def test_without_a_module_and_its_dependents_the_rest_works(copy: Copy, remains:
     remains.assert_works(without=gone)
 
 
+@pytest.mark.drill
 def test_a_module_that_another_refers_to_leaves_after_it(copy: Copy, remains: Remains) -> None:
     for name, fields in (CUSTOMER, ORDER):
         added = copy.app("module", name, fields)
@@ -55,8 +56,13 @@ def test_a_module_that_another_refers_to_leaves_after_it(copy: Copy, remains: Re
     ("file", "line", "caught_by"),
     [
         ("app/wiring.py", "import app.modules.gone", "-m app check"),
-        ("app/db/planted.py", "from app.modules.gone import public", "-m pytest"),
-        ("tests/modules/gate/test_planted.py", "def test_it() -> None: raise LookupError('gone')", "-m pytest"),
+        pytest.param("app/db/planted.py", "from app.modules.gone import public", "-m pytest", marks=pytest.mark.drill),
+        pytest.param(
+            "tests/modules/gate/test_planted.py",
+            "def test_it() -> None: raise LookupError('gone')",
+            "-m pytest",
+            marks=pytest.mark.drill,
+        ),
     ],
 )
 def test_what_still_needs_a_module_is_caught(

@@ -12,8 +12,8 @@ from typing import Final
 from app.core import errors
 from app.core.errors import AppError
 from app.core.http.problems import status_of
+from app.core.redaction import MASK
 from app.core.settings import Area, Settings, defaults, describe
-from app.core.settings.faults import MASK
 from app.db.errors import _MEANINGS as SQLSTATES
 from tests.docs.markdown import documents, name
 from tests.support.server import ROOT

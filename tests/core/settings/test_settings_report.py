@@ -13,6 +13,7 @@ from app.core.settings import (
     Area,
     Defaults,
     Environment,
+    LogSettings,
     PostgresSettings,
     Row,
     Settings,
@@ -59,7 +60,9 @@ def test_each_value_with_its_source(tmp_path: Path) -> None:
         "PROBE_COLOUR": ("red", "default"),
     }
     assert {variable: rows[variable] for variable in expected} == expected
-    assert len(rows) == sum(len(kind.model_fields) for kind in (AppSettings, PostgresSettings, ProbeSettings)) + 2
+    assert len(rows) == sum(
+        len(kind.model_fields) for kind in (AppSettings, LogSettings, PostgresSettings, ProbeSettings)
+    )
 
 
 def test_descriptions() -> None:

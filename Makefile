@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check format module module-remove migrate migration rollback rebase seed settings doctor \
-	openapi docs-modules lock clean audit secrets sbom hooks image
+	openapi docs-modules bench-logs lock clean audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,9 @@ openapi: $(INSTALLED) ## Write docs/openapi from the routes: the API of each mod
 
 docs-modules: $(INSTALLED) ## Write docs/modules: what each module consists of, and a diagram of them all
 	@$(RUN) app docs-modules
+
+bench-logs: $(INSTALLED) ## Measure what a log line costs its caller, and how many lines 4 processes write; ARGS="--lines 1000"
+	@$(RUN) tests.performance.logging $(ARGS)
 
 audit: $(AUDITED) ## Look for known vulnerabilities in the dependencies and for secrets in what git holds (needs the network)
 	@$(AUDIT)/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \

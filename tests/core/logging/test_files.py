@@ -58,6 +58,8 @@ def test_a_file_is_rotated_at_its_size_and_compressed(tmp_path: Path) -> None:
 
 def test_a_line_larger_than_a_file_is_written_whole(tmp_path: Path) -> None:
     assert rotating(tmp_path, 10).write(numbered(1, 2)) == 2
+    eventually(lambda: is_packed(tmp_path))
+
     assert [line["n"] for line in lines_in(tmp_path)] == [1, 2]
 
 
@@ -68,6 +70,7 @@ def test_a_file_holds_the_lines_of_one_day(tmp_path: Path) -> None:
     os.utime(tmp_path / "app.log", (yesterday, yesterday))
 
     file.write(numbered(2))
+    eventually(lambda: is_packed(tmp_path))
 
     assert [line["n"] for line in lines_in(tmp_path)] == [1, 2]
     (rotated,) = tmp_path.glob("app-*")

@@ -39,7 +39,7 @@ def line(text: str) -> Line:
 
 
 def writer_to(disk: Disk) -> LogWriter:
-    return LogWriter([Outlet(disk, lambda line: line.json, lambda count, since: line(f"lost {count}"))])
+    return LogWriter([Outlet(disk, lambda line: line.json, lambda count, _since: line(f"lost {count}"))])
 
 
 def test_without_a_thread_whoever_logs_writes() -> None:

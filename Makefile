@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .PHONY: help install dev serve test check drill format module module-remove migrate migration rollback rebase seed settings \
-	doctor openapi docs-modules bench-lists bench-seed bench-telemetry lock clean audit secrets sbom hooks image
+	doctor openapi docs-modules bench-lists bench-seed bench-telemetry bench-logs lock clean audit secrets sbom hooks image
 
 help: ## Explain every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -94,6 +94,9 @@ bench-lists: $(INSTALLED) ## Walk a list of 1,000,000 rows while they change; AR
 
 bench-seed: $(INSTALLED) ## Measure the time and the memory of seeding 1,000,000 rows; ARGS="--rows 50000" for fewer
 	@$(RUN) tests.performance.seeding $(ARGS)
+
+bench-logs: $(INSTALLED) ## Measure what a log line costs its caller, and how many lines 4 processes write; ARGS="--lines 1000"
+	@$(RUN) tests.performance.logging $(ARGS)
 
 audit: $(AUDITED) ## Look for known vulnerabilities in the dependencies and for secrets in what git holds (needs the network)
 	@$(AUDIT)/bin/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \

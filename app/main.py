@@ -21,9 +21,9 @@ from app.core.http.middleware import GuardMiddleware, ReplayMiddleware, RequestM
 from app.core.http.openapi import DescribedApp, operation_id
 from app.core.http.pages import Cursors
 from app.core.http.problems import install_error_handlers
-from app.core.logging import configure_logging
+from app.core.logging import open_logging
 from app.core.module import Module, discover, settings_areas
-from app.core.settings import Settings, load_settings
+from app.core.settings import Environment, Settings, load_settings
 from app.wiring import open_resources
 
 if TYPE_CHECKING:
@@ -57,8 +57,10 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
 
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
-        configure_logging(settings.log)
-        async with open_resources(settings, enabled, tracing) as resources:
+        async with (
+            open_logging(settings.log, lambda: load_settings(settings_areas(found)).log),
+            open_resources(settings, enabled, tracing) as resources,
+        ):
             for field in fields(resources):
                 setattr(application.state, field.name, getattr(resources, field.name))
             yield
@@ -92,7 +94,9 @@ def create_app(settings: Settings | None = None, *, modules: Sequence[Module] | 
             allow_headers=["*"],
             expose_headers=["Link", "Location", "X-Request-ID", "traceresponse"],
         )
-    application.add_middleware(RequestMiddleware, debug=settings.app.debug)
+    application.add_middleware(
+        RequestMiddleware, debug=settings.app.debug, timed=settings.app.env is not Environment.PROD
+    )
     tracing = _trace(application, settings)
     install_error_handlers(application)
 

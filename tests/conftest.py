@@ -2,12 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import httpx2
 import pytest
+import structlog
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -120,6 +121,13 @@ async def own_database(server: TestServer, request: pytest.FixtureRequest) -> As
 def sample() -> Sample:
     """Values for a module's factory: as many rows as a test makes of it differ in what is unique."""
     return Sample()
+
+
+@pytest.fixture(autouse=True)
+def structlog_as_it_was() -> Iterator[None]:
+    """An application that starts configures logging for the process; the next test shall not find its level."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

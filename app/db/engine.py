@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.errors import AppError
+from app.core.query_time import note_query
 from app.core.settings import PostgresAddress, PostgresSettings
 from app.db.driver import CONNECT_ERRORS, connect, milliseconds, tls_context
 from app.db.errors import ConnectionLost, DatabaseUnreachable, translate
@@ -54,8 +55,9 @@ def open_engine(
         pool_use_lifo=True,  # the connections that a quiet hour does not need go stale together and are recycled
         hide_parameters=True,
     )
+    # First, because the translation raises and so ends what listens to errors.
+    _time_queries(engine)
     if watch:
-        # First, because the translation raises and so ends what listens to errors.
         watch(engine.sync_engine)
     _translate_errors(engine, constraints)
     _check_connections(engine, settings.pool_check_after_idle)
@@ -79,6 +81,23 @@ def _translate_errors(engine: AsyncEngine, constraints: Mapping[str, type[AppErr
             context.invalidate_pool_on_disconnect = False
         if error is not None:
             raise error
+
+
+def _time_queries(engine: AsyncEngine) -> None:
+    """Adds each statement to what the current request counts; a failed one, too."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def start(connection: Connection, *_: object) -> None:
+        connection.info["query_started"] = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def stop(connection: Connection, *_: object) -> None:
+        note_query(time.perf_counter() - connection.info.pop("query_started"))
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def stop_failed(context: ExceptionContext) -> None:
+        if context.connection is not None and (started := context.connection.info.pop("query_started", None)):
+            note_query(time.perf_counter() - started)
 
 
 def _check_connections(engine: AsyncEngine, check_after_idle: float) -> None:

@@ -13,8 +13,8 @@ from typing import Final
 from app.core import errors
 from app.core.errors import AppError
 from app.core.http.problems import status_of
+from app.core.redaction import MASK
 from app.core.settings import Area, Settings, defaults, describe
-from app.core.settings.faults import MASK
 from app.db import listing
 from app.db.errors import _MEANINGS as SQLSTATES
 from app.scaffold import ScaffoldError

@@ -18,7 +18,7 @@ TARGETS: Final = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 PATH: Final = re.compile(r"(?P<path>[\w.-]+(/[\w.-]+)*/?)(::(?P<name>[\w.]+))?")
 TOP: Final = {path.name for path in ROOT.iterdir()}
 # What only a reader's own steps make.
-NOT_THERE_YET: Final = {".env", ".local/", ".venv/", ".venv/bin/python", "docs/modules/diagram.svg"}
+NOT_THERE_YET: Final = {".env", ".local/", ".local/logs", ".venv/", ".venv/bin/python", "docs/modules/diagram.svg"}
 
 
 def defined_in(path: Path) -> set[str]:

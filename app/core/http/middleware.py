@@ -13,12 +13,14 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from app.core.errors import FieldError, Interrupted, Invalid, Malformed
 from app.core.http.context import open_context
 from app.core.http.problems import http_problem_response, problem_response, unhandled_response
+from app.core.query_time import count_queries
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 # nginx's number for a client that left before its answer; it appears in the log only.
 _CLIENT_LEFT: Final = 499
@@ -40,9 +42,11 @@ class RequestMiddleware:
     it a second time.
     """
 
-    def __init__(self, app: ASGIApp, *, debug: bool) -> None:
+    def __init__(self, app: ASGIApp, *, debug: bool, timed: bool) -> None:
+        """`timed` answers say in `Server-Timing` how long they took, which an attacker need not know."""
         self._app = app
         self._debug = debug
+        self._timed = timed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,14 +59,20 @@ class RequestMiddleware:
             (b"traceresponse", context.traceresponse.encode("ascii")),
         )
         status = _CLIENT_LEFT
+        sent = 0
+        queries = count_queries()
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
+            sent += len(message.get("body", b""))
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message.get("headers", ()), *ids, *_SECURITY_HEADERS]
                 if not any(name == _CONTENT_SECURITY_POLICY[0] for name, _ in headers):
                     headers.append(_CONTENT_SECURITY_POLICY)
+                if self._timed:
+                    times = f"app;dur={_milliseconds(time.perf_counter() - started)}, db;dur={_milliseconds(queries.seconds)}"
+                    headers.append((b"server-timing", times.encode("ascii")))
                 message["headers"] = headers
             await send(message)
 
@@ -87,7 +97,10 @@ class RequestMiddleware:
                     path=scope["path"],
                     route=route.path_format if isinstance(route, APIRoute) else None,
                     status=status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 2),
+                    duration_ms=_milliseconds(time.perf_counter() - started),
+                    db_ms=_milliseconds(queries.seconds),
+                    db_queries=queries.count,
+                    bytes=sent,
                 )
 
 
@@ -203,6 +216,10 @@ def _replaying(seen: tuple[Message, ...], receive: Receive) -> Receive:
         return next(kept, None) or await receive()
 
     return receive_again
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)
 
 
 def _is_probe(scope: Scope) -> bool:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
+from structlog.typing import FilteringBoundLogger
 
 from app.core.errors import (
     AppError,
@@ -30,7 +31,7 @@ from app.core.errors import (
 )
 from app.core.http.context import context_of, keep_error
 
-_log = structlog.stdlib.get_logger(__name__)
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 

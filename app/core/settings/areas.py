@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -94,7 +95,7 @@ def _upper(value: object) -> object:
 class LogSettings(Area):
     model_config = SettingsConfigDict(env_prefix="LOG_")
     by_environment: ClassVar[Defaults] = {
-        Environment.LOCAL: {"level": "DEBUG", "format": "console"},
+        Environment.LOCAL: {"level": "DEBUG", "format": "console", "dir": Path(".local/logs")},
         Environment.TEST: {"format": "console"},
     }
 
@@ -102,3 +103,13 @@ class LogSettings(Area):
         "INFO", description="Least severity that is written."
     )
     format: Literal["console", "json"] = Field("json", description="console for people, json for collectors.")
+    dir: Path | None = Field(None, description="Folder for app.log and, of errors alone, error.log; none without it.")
+    file_max_bytes: int = Field(10 * 1024 * 1024, gt=0, description="Size at which a log file is rotated, in bytes.")
+    retention_days: int = Field(90, ge=1, le=36_500, description="How long rotated app.log files are kept, in days.")
+    error_retention_days: int = Field(
+        90, ge=1, le=36_500, description="How long rotated error.log files are kept, in days."
+    )
+    flush_seconds: float = Field(
+        10.0, ge=0, le=600, description="Longest wait at the end for lines that are not written yet, in seconds."
+    )
+    redact: Words = Field((), description="Keys to mask beside those of secrets, separated by commas, e.g. email.")

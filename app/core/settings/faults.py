@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from app.core.startup import StartupRefused
 
-MASK = "********"
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:

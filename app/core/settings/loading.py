@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
+from app.core.redaction import MASK
 from app.core.settings.areas import AppSettings, LogSettings
 from app.core.settings.base import Area, Environment
-from app.core.settings.faults import MASK, Fault, SettingsError, kind_of
+from app.core.settings.faults import Fault, SettingsError, kind_of
 from app.core.settings.postgres import PostgresSettings
 from app.core.settings.sources import Source, from_dotenv, from_environment, from_secret_files
 from app.core.settings.telemetry import OtelSettings

@@ -1,6 +1,5 @@
 """The effective settings for people: what holds, where it was stated, and what it is for."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -8,12 +7,9 @@ from typing import get_args
 
 from pydantic import SecretStr
 
+from app.core.redaction import MASK, mask_text
 from app.core.settings.base import Area, Environment
-from app.core.settings.faults import MASK
 from app.core.settings.loading import Settings
-
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s/:@]*):\S*@")
-_SECRET_IN_QUERY = re.compile(r"([?&][^\s=&]*(?:pass|secret|token|key)[^\s=&]*=)[^\s&]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +56,4 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(_shown(item) for item in value)
     text = str(value.value if isinstance(value, Enum) else value)
-    return _SECRET_IN_QUERY.sub(rf"\1{MASK}", _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", text))
+    return mask_text(text)

@@ -1,6 +1,7 @@
 """What happens to every request before and after its route."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -93,6 +94,36 @@ async def test_one_line_is_written_for_each_request(client: httpx2.AsyncClient, 
     assert line["duration_ms"] > 0
     assert (line["method"], line["path"], line["route"], line["status"]) == ("GET", path, path, 200)
     assert line["log_level"] == level
+
+
+async def test_the_line_of_a_request_says_what_was_sent_and_what_the_database_did(client: httpx2.AsyncClient) -> None:
+    with structlog.testing.capture_logs() as lines:
+        listed = await client.get(NOTES)
+        refused = await client.get("/nope")
+
+    first, second = [line for line in lines if line["event"] == "request"]
+    assert (first["bytes"], second["bytes"]) == (len(listed.content), len(refused.content))
+    assert first["db_queries"] >= 1  # the savepoints of the test's connection count, too
+    assert second["db_queries"] == 0
+    assert 0 < first["db_ms"] < first["duration_ms"]
+    assert second["db_ms"] == 0
+
+
+async def test_an_answer_says_how_long_it_took(client: httpx2.AsyncClient) -> None:
+    times = (await client.get(NOTES)).headers["server-timing"]
+
+    assert re.fullmatch(r"app;dur=\d+\.\d+, db;dur=\d+\.\d+", times)
+
+
+class TestProd:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return Settings(
+            app=AppSettings(env=Environment.PROD, allowed_hosts=("test",)), log=settings.log, postgres=settings.postgres
+        )
+
+    async def test_an_answer_keeps_to_itself_how_long_it_took(self, client: httpx2.AsyncClient) -> None:
+        assert "server-timing" not in (await client.get(NOTES)).headers
 
 
 class TestBodyLimit:

@@ -258,7 +258,7 @@ def test_names_that_orchestration_sets_are_left_alone(tmp_path: Path) -> None:
         "APP_VERSION",
         "APP_HOME",
         "APP_NAMESPACE",
-        "LOG_DIR",
+        "LOG_OUTPUT",
     )
     environ = dict.fromkeys(foreign, "x")
     for name in foreign:

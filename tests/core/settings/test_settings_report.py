@@ -13,6 +13,7 @@ from app.core.settings import (
     Area,
     Defaults,
     Environment,
+    LogSettings,
     OtelSettings,
     PostgresSettings,
     Row,
@@ -60,10 +61,8 @@ def test_each_value_with_its_source(tmp_path: Path) -> None:
         "PROBE_COLOUR": ("red", "default"),
     }
     assert {variable: rows[variable] for variable in expected} == expected
-    assert (
-        len(rows)
-        == sum(len(kind.model_fields) for kind in (AppSettings, OtelSettings, PostgresSettings, ProbeSettings)) + 2
-    )
+    kinds = (AppSettings, LogSettings, OtelSettings, PostgresSettings, ProbeSettings)
+    assert len(rows) == sum(len(kind.model_fields) for kind in kinds)
 
 
 def test_descriptions() -> None:

@@ -140,8 +140,11 @@ import sys
 from pathlib import Path
 from datetime import timedelta
 from app.core.logging.files import RotatingFile
-writer = int(sys.argv[2])
-file = RotatingFile(Path(sys.argv[1]) / "app.log", max_bytes=20_000, keep=timedelta(days=1))
+from tests.support.waiting import eventually
+folder, writer = Path(sys.argv[1]), int(sys.argv[2])
+file = RotatingFile(folder / "app.log", max_bytes=2_000, keep=timedelta(days=1))
+(folder / f"ready-{writer}").touch()
+eventually(lambda: (folder / "go").exists(), 30)
 for number in range(0, 1000, 7):
     lines = [b'{"writer":%d,"n":%d}\\n' % (writer, n) for n in range(number, min(number + 7, 1000))]
     assert file.write(lines) == len(lines)
@@ -153,6 +156,9 @@ def test_no_line_of_many_processes_is_lost_torn_or_double_across_rotation(tmp_pa
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITE, str(tmp_path), str(number)], cwd=ROOT) for number in range(3)
     ]
+    # Those that start later would find the first one done.
+    eventually(lambda: len(list(tmp_path.glob("ready-*"))) == 3, 30)
+    (tmp_path / "go").touch()
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
 
     found = [(line["writer"], line["n"]) for line in lines_in(tmp_path)]
@@ -170,6 +176,7 @@ file = RotatingFile(Path(sys.argv[1]) / "app.log", max_bytes=10**6, keep=timedel
 lines = [b'{"n":%d,"padding":"xxxxxxxxxxxxxxxxxxxxx"}\\n' % n for n in range(10)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (3 * len(lines[0]) + 10, resource.RLIM_INFINITY))
 print(file.write(lines), file.write(lines))
+print((Path(sys.argv[1]) / "app.log").read_bytes().endswith(b"}\\n"))
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print(file.write(lines[-1:]))
 """
@@ -181,5 +188,5 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_keeps_no_part_of_it(tmp_pa
         [sys.executable, "-c", FILL, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
 
-    assert (done.stdout.split(), done.stderr) == (["3", "0", "1"], "")
+    assert (done.stdout.split(), done.stderr) == (["3", "0", "True", "1"], "")
     assert [line["n"] for line in lines_in(tmp_path)] == [0, 1, 2, 9]

@@ -25,18 +25,19 @@ def test_the_level_changes_while_it_runs_and_the_end_loses_nothing(tmp_path: Pat
     environ = {"SECRETS_DIR": str(stated.parent), "LOG_DIR": str(folder), "LOG_FORMAT": "json"}
     with server_process(NOWHERE, tmp_path / "output", environ=environ) as server:
         httpx2.get(f"{server.url}/quiet")
-        stated.write_text("INFO")
+        stated.write_text("DEBUG")
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: "log_level_changed" in (folder / "app.log").read_text())
         stated.write_text("loud")
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: "log_level_kept" in (folder / "app.log").read_text())
         httpx2.get(f"{server.url}/told")
+        httpx2.get(f"{server.url}/health/live")
 
     lines = lines_in(folder)
-    assert [line["path"] for line in lines if line["event"] == "request"] == ["/told"]
+    assert [line["path"] for line in lines if line["event"] == "request"] == ["/told", "/health/live"]
     (changed,) = [line for line in lines if line["event"] == "log_level_changed"]
-    assert (changed["before"], changed["now"]) == ("WARNING", "INFO")
+    assert (changed["before"], changed["now"]) == ("WARNING", "DEBUG")
     assert lines[-1]["event"].startswith("Finished server process")
     shown = (tmp_path / "output").read_text().splitlines()
     assert [json.loads(line) for line in shown[-len(lines) :]] == lines

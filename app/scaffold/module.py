@@ -158,11 +158,15 @@ def _refuse_itself(names: Names, specs: Sequence[FieldSpec]) -> None:
 
 
 def _refuse_long_names(names: Names, columns: Sequence[Column]) -> None:
-    longest = max((f"ix_{names.plural}_{column.name}_id" for column in columns), key=len)
+    created = ["created_at_id"]
+    keys = [f"{column.name}_id" for column in columns]
+    checks = [f"{column.name}_known" for column in columns if column.members]
+    checks += [f"{column.name}_complete" for column in columns if column.optional and column.together == column.name]
+    longest = max((f"ix_{names.plural}_{rest}" for rest in (*created, *keys, *checks)), key=len)
     if len(longest) > MAX_IDENTIFIER:
         raise ScaffoldError(
-            f"{longest} would be the name of an index, and PostgreSQL keeps {MAX_IDENTIFIER} characters of it. Shorten "
-            f"the name of the module or of the field."
+            f"{longest} would be a name in the database, and PostgreSQL keeps {MAX_IDENTIFIER} characters of it. "
+            f"Shorten the name of the module or of the field."
         )
 
 

@@ -48,8 +48,8 @@ _TAKEN_FIELDS: Final = {
     *("bool", "date", "datetime", "decimal", "dict", "float", "int", "json_object", "list", "sizes", "str", "uuid"),
     # Parameters of every list.
     *("count", "cursor", "limit", "offset", "sort"),
-    # Looks like a one.
-    "l",
+    # What a constructor calls its own, and what looks like a one.
+    *("cls", "self", "l"),
     *dir(Model),
     *Model.model_fields,
 }
@@ -113,7 +113,7 @@ def refuse_field_name(name: str) -> None:
     """Raises ScaffoldError for a field that cannot be called so."""
     if not _WORDS.fullmatch(name):
         raise ScaffoldError(f"{name!r} is no name for a field. Write it in small letters, such as due_date.")
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _TAKEN_FIELDS or name.startswith("model_"):
+    if keyword.iskeyword(name) or name in _TAKEN_FIELDS or name.startswith("model_"):
         raise ScaffoldError(f"A field cannot be called {name!r}, which means something else already. Rename it.")
 
 

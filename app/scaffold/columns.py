@@ -194,7 +194,7 @@ class _Asked:
             raise self.fault(f"is of the type {self.kind!r}, which cannot have: {', '.join(self._options)}.")
 
 
-def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: Callable[[int], str]) -> Column:
+def _text_column(asked: _Asked, base: str, longest: int, make: Callable[[int], str]) -> Column:
     least, most = asked.whole("min", 1, 0, sizes.LONG), asked.whole("max", longest, 1, sizes.LONG)
     if least > most:
         raise asked.fault(f"is at least {least} and at most {most} characters long. Correct one of the two.")
@@ -213,7 +213,7 @@ def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: C
         schema=asked.alias,
         definition=f"Annotated[{base}, Field({f'min_length={least}, ' if least else ''}max_length={size})]",
         arguments=(f"max_length={size}",),
-        operators=operators,
+        operators="TEXT" if most <= _LONGEST_INDEXED else "LONG_TEXT",
         sample=sample if least <= shortest_made else f'{sample}.ljust({least}, ".")',
         default=None if default is None else quoted(default),
         unique=unique,
@@ -223,12 +223,12 @@ def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: C
 
 def _str(asked: _Asked) -> Column:
     if asked.name == "full_name":
-        return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda _: "sample.full_name()")
-    return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda most: f"sample.line({most})")
+        return _text_column(asked, "Line", sizes.SHORT, lambda _: "sample.full_name()")
+    return _text_column(asked, "Line", sizes.SHORT, lambda most: f"sample.line({most})")
 
 
 def _text(asked: _Asked) -> Column:
-    column = _text_column(asked, "Text", sizes.LONG, "", lambda most: f"sample.text({most})")
+    column = _text_column(asked, "Text", sizes.LONG, lambda most: f"sample.text({most})")
     # Nobody looks for a whole text, and no index would help to look into it.
     return replace(column, operators=None)
 
@@ -460,7 +460,7 @@ _KINDS: Final[Mapping[str, Callable[[_Asked], Column]]] = {
         _plain("str", "EmailAddress", "TEXT", "sample.email()", "max_length=sizes.MEDIUM"), "sample.email()"
     ),
     "url": _perhaps_unique(
-        _plain("str", "Url", "TEXT", "sample.url()", "max_length=sizes.LONG"), 'f"{sample.url()}/{sample.serial}"'
+        _plain("str", "Url", "LONG_TEXT", "sample.url()", "max_length=sizes.LONG"), 'f"{sample.url()}/{sample.serial}"'
     ),
     "money": _decimal,
     "currency": _currency,

@@ -15,7 +15,7 @@ from app.scaffold.errors import ScaffoldError
 from app.scaffold.fields import FieldSpec, parse_fields
 from app.scaffold.names import MAX_IDENTIFIER, Names, names_of, plural_of
 from app.scaffold.render import write_files
-from app.scaffold.workspace import ROOT, copy_of_project, delete, diff, install, new_files, run_python
+from app.scaffold.workspace import ROOT, copy_of_project, delete, diff, exchange, new_files, run_python
 
 _VERSIONS: Final = "alembic/versions"
 
@@ -60,7 +60,7 @@ def write_module(
         added = new_files(copy, places)
         change = Change(tuple(added), (), tuple(diff(copy, added)))
         if not dry_run:
-            install(copy, [place for place in places if (copy / place).exists()])
+            exchange(copy, [place for place in places if (copy / place).exists()])
             _renew_diagram(copy)
     return change
 
@@ -91,9 +91,7 @@ def remove_module(name: str, address: PostgresAddress, *, dry_run: bool = False)
         removed = [place for place in _places(name) if (ROOT / place).exists()]
         change = Change(tuple(added), tuple(removed), tuple(diff(copy, added)))
         if not dry_run:
-            install(copy, added)
-            for place in removed:
-                delete(ROOT / place)
+            exchange(copy, added, removed)
             _renew_diagram(copy)
     return change
 

@@ -101,7 +101,7 @@ def names_of(name: str, plural: str | None) -> Names:
         raise ScaffoldError(f"{name!r} is a word of Python or of the platform. Give the module another name.")
     for word in (name, names.plural):
         if word in _TAKEN_VARIABLES:
-            raise ScaffoldError(f"The files of a module call something else {word!r}. Give the module another name.")
+            raise ScaffoldError(f"{word!r} is something else in the files of a module. Give the module another name.")
     if keyword.iskeyword(names.plural):
         raise ScaffoldError(f"{names.plural!r} is a word of Python. State another plural: plural=…")
     if names.plural == name:

@@ -63,7 +63,7 @@ def _values(names: Names, columns: Sequence[Column]) -> Iterator[tuple[str, obje
     yield "relations", [column for column in columns if column.relation]
     yield "unique", [column for column in columns if column.unique and not column.optional]
     yield "sortable", [column for column in columns if column.sortable]
-    yield "prose", [column.name for column in columns if column.prose and column.operators == "TEXT"]
+    yield "prose", [column.name for column in columns if column.prose and column.operators]
     yield "required", [column.name for column in columns if column.required]
     yield "groups", list(groups.values())
     yield "optional", [fields for fields in groups.values() if any(c.name in fields and c.optional for c in columns)]

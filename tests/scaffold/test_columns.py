@@ -24,6 +24,7 @@ def column(field: str) -> Column:
     [
         ("x:str", "str", "InvoiceX", "TEXT", "Annotated[Line, Field(min_length=1, max_length=sizes.SHORT)]"),
         ("x:str:min=0:max=7", "str", "InvoiceX", "TEXT", "Annotated[Line, Field(max_length=7)]"),
+        ("x:str:max=601", "str", "InvoiceX", "LONG_TEXT", "Annotated[Line, Field(min_length=1, max_length=601)]"),
         ("x:text", "str", "InvoiceX", None, "Annotated[Text, Field(min_length=1, max_length=sizes.LONG)]"),
         ("x:int", "int", "Int64", "RANGE", None),
         ("x:int:min=0:max=9", "int", "InvoiceX", "RANGE", "Annotated[Int64, Field(ge=0, le=9)]"),
@@ -46,7 +47,7 @@ def column(field: str) -> Column:
         ("x:enum(a,b)", "InvoiceX", "InvoiceX", "EQUALITY", None),
         ("x:json", "JsonObject", "JsonObject", None, None),
         ("x:email", "str", "EmailAddress", "TEXT", None),
-        ("x:url", "str", "Url", "TEXT", None),
+        ("x:url", "str", "Url", "LONG_TEXT", None),
         ("x:currency", "str", "Currency", "EQUALITY", None),
     ],
 )

@@ -48,6 +48,8 @@ FLAG: Final = (Operator.EQ,)
 EQUALITY: Final = (Operator.EQ, Operator.NE, Operator.IN)
 RANGE: Final = (*EQUALITY, Operator.LT, Operator.LTE, Operator.GT, Operator.GTE)
 TEXT: Final = (*EQUALITY, Operator.CONTAINS)
+# A hundred such texts would not fit into the address of a request.
+LONG_TEXT: Final = (Operator.EQ, Operator.NE, Operator.CONTAINS)
 
 
 class Filter:

@@ -5,9 +5,14 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Dialect, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 json_object: Final = JSONB(none_as_null=True)
 """A JSON object, in PostgreSQL's binary form."""
+
+
+quote_name: Final = PGDialect().identifier_preparer.quote  # type: ignore[no-untyped-call]  # of SQLAlchemy
+"""A name as SQL writes it: in quotes where PostgreSQL has the word for itself, such as `order`."""
 
 
 class OneOf(TypeDecorator[StrEnum]):
@@ -33,4 +38,4 @@ class OneOf(TypeDecorator[StrEnum]):
 def one_of_check(column: str, kind: type[StrEnum]) -> CheckConstraint:
     """For `__table_args__`: `column` holds a member of `kind`."""
     values = ", ".join(f"'{member.value}'" for member in kind)
-    return CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")
+    return CheckConstraint(f"{quote_name(column)} IN ({values})", name=f"{column}_known")

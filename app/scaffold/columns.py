@@ -1,9 +1,11 @@
 """What each type of field becomes: a column, a type in the schemas, filters, and values for sample rows."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from math import isfinite
 from typing import Final
 
 from app.db import sizes
@@ -11,11 +13,14 @@ from app.scaffold.errors import ScaffoldError
 from app.scaffold.fields import FieldSpec
 from app.scaffold.names import Names, camel, quoted
 
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([Ee][+-]?\d{1,3})?", re.ASCII)
 _MEMBER: Final = re.compile(r"[a-z][a-z0-9_]*")
 _SIZES: Final = {getattr(sizes, name): f"sizes.{name}" for name in ("CODE", "SHORT", "MEDIUM", "LONG")}
-_LONGEST_UNIQUE: Final = 600  # characters of four bytes each; an entry of an index has at most 2,704 bytes
-_INT64: Final = 2**63 - 1
-_SPREAD: Final = 1_000  # how far apart sample numbers lie that nothing bounds
+_LONGEST_INDEXED: Final = 600  # characters of four bytes each; an entry of an index has at most 2,704 bytes
+_INT64: Final = range(-(2**63), 2**63)
+_MOST_DIGITS: Final = 28  # with so many Python computes exactly
+_SPREAD: Final = 1_000  # how far apart sample numbers lie that nothing bounds, and how many have to differ
+_CENTS: Final = 2  # places of most amounts
 _SHORTEST_PROSE: Final = 40  # characters that a test of metacharacters needs
 
 
@@ -96,11 +101,18 @@ def columns_of(specs: Sequence[FieldSpec], names: Names, relations: Mapping[str,
         ScaffoldError: a type does not exist, or what is said of a field does not go with its type.
     """
     columns = tuple(column for spec in specs for column in _columns(spec, names, relations))
-    taken = [column.name for column in columns]
-    for name in taken:
-        if taken.count(name) > 1:
-            raise ScaffoldError(f"Two columns would be called {name!r}. Rename a field.")
+    _refuse_twins("columns", [column.name for column in columns])
+    own = [f"{names.kind}{what}" for what in ("Create", "Change", "Read")]
+    types = [column.schema for column in columns if column.definition or column.members]
+    _refuse_twins("classes", [*own, *types])
+    _refuse_twins("errors", [column.error for column in columns if column.unique or column.relation])
     return columns
+
+
+def _refuse_twins(what: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ScaffoldError(f"Two {what} would be called {name!r}. Rename a field.")
 
 
 def _columns(spec: FieldSpec, names: Names, relations: Mapping[str, Relation]) -> Iterator[Column]:
@@ -152,6 +164,9 @@ class _Asked:
         taken, self._arguments = self._arguments, ()
         return taken
 
+    def has(self, option: str) -> bool:
+        return option in self._options
+
     def flag(self, option: str) -> bool:
         return self._options.pop(option, None) is not None
 
@@ -160,13 +175,9 @@ class _Asked:
 
     def number(self, option: str) -> Decimal | None:
         text = self.text(option)
-        try:
-            number = None if text is None else Decimal(text)
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if number is not None and not number.is_finite():
+        if text is not None and not _NUMBER.fullmatch(text):
             raise self.fault(f"has {option}={text}, which is no number.")
-        return number
+        return None if text is None else Decimal(text)
 
     def whole(self, option: str, otherwise: int, least: int, most: int) -> int:
         number = self.number(option)
@@ -183,13 +194,13 @@ class _Asked:
             raise self.fault(f"is of the type {self.kind!r}, which cannot have: {', '.join(self._options)}.")
 
 
-def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: Callable[[int], str]) -> Column:
+def _text_column(asked: _Asked, base: str, longest: int, make: Callable[[int], str]) -> Column:
     least, most = asked.whole("min", 1, 0, sizes.LONG), asked.whole("max", longest, 1, sizes.LONG)
     if least > most:
         raise asked.fault(f"is at least {least} and at most {most} characters long. Correct one of the two.")
     unique = asked.flag("unique")
-    if unique and most > _LONGEST_UNIQUE:
-        raise asked.fault(f"is too long to be unique. Bound it: max={_LONGEST_UNIQUE} or less.")
+    if most > _LONGEST_INDEXED and (unique or asked.has("index")):
+        raise asked.fault(f"is too long for an index. Bound it: max={_LONGEST_INDEXED} or less.")
     default = asked.text("default")
     if default is not None and not (least <= len(default) <= most and default.isprintable()):
         raise asked.fault(f"has a default that is not from {least} to {most} characters of one line.")
@@ -202,7 +213,7 @@ def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: C
         schema=asked.alias,
         definition=f"Annotated[{base}, Field({f'min_length={least}, ' if least else ''}max_length={size})]",
         arguments=(f"max_length={size}",),
-        operators=operators,
+        operators="TEXT" if most <= _LONGEST_INDEXED else "LONG_TEXT",
         sample=sample if least <= shortest_made else f'{sample}.ljust({least}, ".")',
         default=None if default is None else quoted(default),
         unique=unique,
@@ -212,41 +223,61 @@ def _text_column(asked: _Asked, base: str, longest: int, operators: str, make: C
 
 def _str(asked: _Asked) -> Column:
     if asked.name == "full_name":
-        return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda _: "sample.full_name()")
-    return _text_column(asked, "Line", sizes.SHORT, "TEXT", lambda most: f"sample.line({most})")
+        return _text_column(asked, "Line", sizes.SHORT, lambda _: "sample.full_name()")
+    return _text_column(asked, "Line", sizes.SHORT, lambda most: f"sample.line({most})")
 
 
 def _text(asked: _Asked) -> Column:
-    column = _text_column(asked, "Text", sizes.LONG, "", lambda most: f"sample.text({most})")
+    column = _text_column(asked, "Text", sizes.LONG, lambda most: f"sample.text({most})")
     # Nobody looks for a whole text, and no index would help to look into it.
     return replace(column, operators=None)
 
 
-def _bounds(asked: _Asked) -> tuple[Decimal, Decimal, str]:
-    """Between what sample values lie, and what the schema says of the bounds."""
-    least, most = asked.number("min"), asked.number("max")
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The bounds and the default of a number, as far as they were stated."""
+
+    least: Decimal | None
+    most: Decimal | None
+    default: Decimal | None
+
+    @property
+    def stated(self) -> Sequence[Decimal]:
+        return [number for number in (self.least, self.most, self.default) if number is not None]
+
+    def samples(self, lowest: Decimal, highest: Decimal) -> tuple[Decimal, Decimal]:
+        """Between what sample values lie, of a type that holds those from `lowest` to `highest`."""
+        if self.least is not None:
+            return self.least, self.most if self.most is not None else min(self.least + _SPREAD, highest)
+        if self.most is not None and self.most < 0:
+            return max(self.most - _SPREAD, lowest), self.most
+        return Decimal(0), self.most if self.most is not None else min(Decimal(_SPREAD), highest)
+
+    def said(self, written: Callable[[Decimal], str]) -> str:
+        """What the schema says of the bounds."""
+        bounds = (("ge", self.least), ("le", self.most))
+        return ", ".join(f"{word}={written(number)}" for word, number in bounds if number is not None)
+
+
+def _numbers(asked: _Asked) -> _Numbers:
+    least, most, default = asked.number("min"), asked.number("max"), asked.number("default")
     if least is not None and most is not None and least > most:
         raise asked.fault(f"is at least {least} and at most {most}. Correct one of the two.")
-    said = [f"ge={least}" for _ in range(least is not None)] + [f"le={most}" for _ in range(most is not None)]
-    low = least if least is not None else Decimal(0) if most is None or most >= 0 else most - _SPREAD
-    return low, most if most is not None else low + _SPREAD, ", ".join(said)
-
-
-def _default_number(asked: _Asked, low: Decimal, high: Decimal, said: str) -> Decimal | None:
-    default = asked.number("default")
-    if default is not None and (("ge" in said and default < low) or ("le" in said and default > high)):
-        raise asked.fault(f"has default={default}, which its bounds refuse.")
-    return default
+    if default is not None and ((least is not None and default < least) or (most is not None and default > most)):
+        raise asked.fault(f"has default={default}, which its bounds refuse. Correct one of them.")
+    return _Numbers(least, most, default)
 
 
 def _int(asked: _Asked) -> Column:
-    low, high, said = _bounds(asked)
-    default = _default_number(asked, low, high, said)
-    for number in (low, high, default):
-        if number is not None and (number != number.to_integral_value() or abs(number) > _INT64):
+    numbers = _numbers(asked)
+    for number in numbers.stated:
+        if number != number.to_integral_value() or int(number) not in _INT64:
             raise asked.fault(f"is a whole number, and {number} is none that PostgreSQL can hold.")
     unique = asked.flag("unique")
-    start = f"{int(low)} + " if low else ""
+    if unique and numbers.least is not None and numbers.most is not None and numbers.most - numbers.least < _SPREAD:
+        raise asked.fault(f"is unique, and its bounds leave fewer than {_SPREAD} numbers. Widen them.")
+    low, high = numbers.samples(Decimal(_INT64.start), Decimal(_INT64.stop - 1))
+    said = numbers.said(_exact)
     return Column(
         name=asked.name,
         annotation="int",
@@ -254,15 +285,27 @@ def _int(asked: _Asked) -> Column:
         definition=f"Annotated[Int64, Field({said})]" if said else None,
         arguments=("sa_type=BigInteger",),
         operators="RANGE",
-        sample=f"{start}sample.serial" if unique else f"sample.integer({int(low)}, {int(high)})",
-        default=None if default is None else str(int(default)),
+        sample=_serial(numbers) if unique else f"sample.integer({int(low)}, {int(high)})",
+        default=None if numbers.default is None else _exact(numbers.default),
         unique=unique,
     )
 
 
+def _serial(numbers: _Numbers) -> str:
+    """Numbers that differ, upwards from the lower bound or downwards from the upper one."""
+    if numbers.least is None and numbers.most is not None:
+        return f"{_exact(numbers.most)} - sample.serial"
+    return f"{_exact(numbers.least)} + sample.serial" if numbers.least else "sample.serial"
+
+
 def _float(asked: _Asked) -> Column:
-    low, high, said = _bounds(asked)
-    default = _default_number(asked, low, high, said)
+    numbers = _numbers(asked)
+    for number in numbers.stated:
+        if not isfinite(float(number)):
+            raise asked.fault(f"is a number of double precision, and {number} is none that it can hold.")
+    largest = Decimal(sys.float_info.max)
+    low, high = (_floating(number) for number in numbers.samples(-largest, largest))
+    said = numbers.said(_floating)
     return Column(
         name=asked.name,
         annotation="float",
@@ -270,7 +313,7 @@ def _float(asked: _Asked) -> Column:
         definition=f"Annotated[Float, Field({said})]" if said else None,
         operators="RANGE",
         sample=f"sample.number({low}, {high})",
-        default=None if default is None else str(float(default)),
+        default=None if numbers.default is None else _floating(numbers.default),
     )
 
 
@@ -279,14 +322,19 @@ def _decimal(asked: _Asked) -> Column:
     if len(arguments) != 2 or not all(part.isdecimal() for part in arguments):  # noqa: PLR2004  digits and places
         raise asked.fault("is decimal(digits,places), such as decimal(12,2).")
     digits, places = map(int, arguments)
-    if not 0 <= places <= digits <= 1000 or digits == 0:  # noqa: PLR2004  numeric's own limit
-        raise asked.fault(f"has {digits} digits and {places} places. A number has 1 to 1000 digits, places included.")
-    low, high, said = _bounds(asked)
-    default = _default_number(asked, low, high, said)
+    if not 0 <= places <= digits <= _MOST_DIGITS or digits == 0:
+        raise asked.fault(
+            f"has {digits} digits and {places} places. A number has 1 to {_MOST_DIGITS} digits, places included."
+        )
+    numbers = _numbers(asked)
     limit = Decimal(10) ** (digits - places) - Decimal(1).scaleb(-places)
-    for number in (low if said else Decimal(0), high if "le" in said else Decimal(0), default or Decimal(0)):
+    for number in numbers.stated:
         if abs(number) > limit or number != round(number, places):
             raise asked.fault(f"has {digits} digits and {places} places, which {number} does not fit.")
+    low, high = numbers.samples(-limit, limit)
+    said = numbers.said(_exact)
+    # Samples look like amounts, unless that leaves none between the bounds.
+    shown = places if low != round(low, _CENTS) or high != round(high, _CENTS) else min(places, _CENTS)
     bounds = f"Field({said}), " if said else ""
     return Column(
         name=asked.name,
@@ -295,13 +343,17 @@ def _decimal(asked: _Asked) -> Column:
         definition=f"Annotated[Decimal, {bounds}Digits({digits}, {places})]",
         arguments=(f"max_digits={digits}", f"decimal_places={places}"),
         operators="RANGE",
-        sample=f"sample.decimal({_exact(low)}, {_exact(min(high, limit))}, {min(places, 2)})",
-        default=None if default is None else f'Decimal("{round(default, places)}")',
+        sample=f"sample.decimal({_exact(low)}, {_exact(high)}, {shown})",
+        default=None if numbers.default is None else f'Decimal("{round(numbers.default, places)}")',
     )
 
 
 def _exact(number: Decimal) -> str:
-    return str(int(number)) if number == number.to_integral_value() else f'Decimal("{number}")'
+    return str(int(number)) if number == number.to_integral_value() else f'Decimal("{number.normalize():f}")'
+
+
+def _floating(number: Decimal) -> str:
+    return repr(float(number))
 
 
 def _currency(asked: _Asked) -> Column:
@@ -408,7 +460,7 @@ _KINDS: Final[Mapping[str, Callable[[_Asked], Column]]] = {
         _plain("str", "EmailAddress", "TEXT", "sample.email()", "max_length=sizes.MEDIUM"), "sample.email()"
     ),
     "url": _perhaps_unique(
-        _plain("str", "Url", "TEXT", "sample.url()", "max_length=sizes.LONG"), 'f"{sample.url()}/{sample.serial}"'
+        _plain("str", "Url", "LONG_TEXT", "sample.url()", "max_length=sizes.LONG"), 'f"{sample.url()}/{sample.serial}"'
     ),
     "money": _decimal,
     "currency": _currency,

@@ -8,7 +8,7 @@ from typing import Final
 from app.scaffold.errors import ScaffoldError
 from app.scaffold.names import refuse_field_name
 
-_TOKEN: Final = re.compile(r"[^\s(]+(?:\([^)]*\))?\S*")
+_TOKEN: Final = re.compile(r"(?:\([^()]*\)|\S)+")
 _FIELD: Final = re.compile(
     r"(?P<name>\w+):(?P<kind>\w+)(?:\((?P<arguments>[^)]*)\))?(?P<optional>\?)?(?P<options>(?::.*)?)"
 )
@@ -50,7 +50,7 @@ def _field(token: str) -> FieldSpec:
         raise ScaffoldError(
             f"{token!r} is no field. Write name:type, name:type? or name:type:option, such as due:date?"
         )
-    arguments = tuple(part.strip() for part in (match["arguments"] or "").split(",") if part.strip())
+    arguments = tuple(part.strip() for part in match["arguments"].split(",")) if match["arguments"] else ()
     return FieldSpec(match["name"], match["kind"], arguments, match["optional"] is not None, dict(_options(match)))
 
 

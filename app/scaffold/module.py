@@ -15,7 +15,7 @@ from app.scaffold.errors import ScaffoldError
 from app.scaffold.fields import FieldSpec, parse_fields
 from app.scaffold.names import MAX_IDENTIFIER, Names, names_of, plural_of
 from app.scaffold.render import write_files
-from app.scaffold.workspace import ROOT, copy_of_project, delete, diff, install, new_files, run_python
+from app.scaffold.workspace import ROOT, copy_of_project, delete, diff, exchange, new_files, run_python
 
 _VERSIONS: Final = "alembic/versions"
 
@@ -60,7 +60,7 @@ def write_module(
         added = new_files(copy, places)
         change = Change(tuple(added), (), tuple(diff(copy, added)))
         if not dry_run:
-            install(copy, [place for place in places if (copy / place).exists()])
+            exchange(copy, [place for place in places if (copy / place).exists()])
             _renew_diagram(copy)
     return change
 
@@ -91,9 +91,7 @@ def remove_module(name: str, address: PostgresAddress, *, dry_run: bool = False)
         removed = [place for place in _places(name) if (ROOT / place).exists()]
         change = Change(tuple(added), tuple(removed), tuple(diff(copy, added)))
         if not dry_run:
-            install(copy, added)
-            for place in removed:
-                delete(ROOT / place)
+            exchange(copy, added, removed)
             _renew_diagram(copy)
     return change
 
@@ -158,11 +156,15 @@ def _refuse_itself(names: Names, specs: Sequence[FieldSpec]) -> None:
 
 
 def _refuse_long_names(names: Names, columns: Sequence[Column]) -> None:
-    longest = max((f"ix_{names.plural}_{column.name}_id" for column in columns), key=len)
+    created = ["created_at_id"]
+    keys = [f"{column.name}_id" for column in columns]
+    checks = [f"{column.name}_known" for column in columns if column.members]
+    checks += [f"{column.name}_complete" for column in columns if column.optional and column.together == column.name]
+    longest = max((f"ix_{names.plural}_{rest}" for rest in (*created, *keys, *checks)), key=len)
     if len(longest) > MAX_IDENTIFIER:
         raise ScaffoldError(
-            f"{longest} would be the name of an index, and PostgreSQL keeps {MAX_IDENTIFIER} characters of it. Shorten "
-            f"the name of the module or of the field."
+            f"{longest} would be a name in the database, and PostgreSQL keeps {MAX_IDENTIFIER} characters of it. "
+            f"Shorten the name of the module or of the field."
         )
 
 

@@ -1,5 +1,6 @@
 """The names of a module in each of their forms, and those that it cannot have."""
 
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
@@ -11,20 +12,44 @@ from app.scaffold.errors import ScaffoldError
 _WORDS: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_IDENTIFIER: Final = 63  # characters that PostgreSQL keeps of a name
 
-# What the files of a module import, or are: a class of the same name would take its place.
+# Classes that the files of a module import, or are: one of the same name would take its place.
 _TAKEN_CLASSES: Final = {
-    *("Annotated", "ApiRouter", "BigInteger", "Bool", "CheckConstraint", "Conflict", "Currency", "Date", "Datetime"),
-    *("Decimal", "Depends", "Digits", "EmailAddress", "Event", "Field", "Filter", "Float", "Index", "InUse", "Int64"),
-    *("Invalid", "JsonObject", "Line", "ListQuery", "Listing", "Missing", "Model", "Module", "NotFound", "PageRead"),
+    *("Annotated", "ApiRouter", "BigInteger", "Bool", "CheckConstraint", "Conflict", "Currency", "Database", "Date"),
+    *(
+        "Datetime",
+        "Decimal",
+        "Depends",
+        "Digits",
+        "EmailAddress",
+        "Event",
+        "Field",
+        "Filter",
+        "Float",
+        "Index",
+        "InUse",
+        "Int64",
+    ),
+    *("Invalid", "JsonObject", "Line", "ListQuery", "Listing", "Missing", "Model", "Module", "NotFound", "Page"),
     *("Permission", "Reads", "Repository", "Response", "Sample", "Schema", "Service", "StrEnum", "Text", "UnitOfWork"),
     *("Uow", "Url", "Uuid"),
 }
-_TAKEN_MODULES: Final = {"module", "modules", "test", "tests"}
+# Variables that stand beside the row, called like its module, or beside its repository, called like the plural.
+_TAKEN_VARIABLES: Final = {
+    *("changed", "changes", "client", "column", "connection", "create", "database", "emptied", "empty", "error_code"),
+    *("field", "fields", "found", "full", "httpx2", "listener", "missing", "name", "new", "other", "path_of", "pytest"),
+    *("query", "response", "router", "sample", "self", "session", "setattr", "stored", "taken", "text", "unknown"),
+    *("uow", "uuid4", "without"),
+    *dir(builtins),
+}
+# Types of fields, of which a relation could not be told, and words of the generator.
+_TAKEN_MODULES: Final = {"email", "enum", "json", "module", "modules", "money", "test", "tests"}
 _TAKEN_FIELDS: Final = {
     # Types that the files of a module name, which a field in the same class would hide.
-    *("bool", "date", "datetime", "dict", "float", "int", "list", "str", "uuid", "decimal"),
+    *("bool", "date", "datetime", "decimal", "dict", "float", "int", "json_object", "list", "sizes", "str", "uuid"),
     # Parameters of every list.
     *("count", "cursor", "limit", "offset", "sort"),
+    # What a constructor calls its own, and what looks like a one.
+    *("cls", "self", "l"),
     *dir(Model),
     *Model.model_fields,
 }
@@ -71,9 +96,14 @@ def names_of(name: str, plural: str | None) -> Names:
     for word in (name, plural or name):
         if not _WORDS.fullmatch(word):
             raise ScaffoldError(f"{word!r} is no name for a module. Write it in small letters, such as order_line.")
-    if keyword.iskeyword(name) or name in _TAKEN_MODULES or camel(name) in _TAKEN_CLASSES:
-        raise ScaffoldError(f"{name!r} is a word of Python or of the platform. Give the module another name.")
     names = Names(name, plural or plural_of(name))
+    if keyword.iskeyword(name) or name in _TAKEN_MODULES or _TAKEN_CLASSES & {names.kind, names.kinds}:
+        raise ScaffoldError(f"{name!r} is a word of Python or of the platform. Give the module another name.")
+    for word in (name, names.plural):
+        if word in _TAKEN_VARIABLES:
+            raise ScaffoldError(f"{word!r} is something else in the files of a module. Give the module another name.")
+    if keyword.iskeyword(names.plural):
+        raise ScaffoldError(f"{names.plural!r} is a word of Python. State another plural: plural=…")
     if names.plural == name:
         raise ScaffoldError(f"The plural of {name!r} has to differ from it. State another: plural=…")
     return names
@@ -83,7 +113,7 @@ def refuse_field_name(name: str) -> None:
     """Raises ScaffoldError for a field that cannot be called so."""
     if not _WORDS.fullmatch(name):
         raise ScaffoldError(f"{name!r} is no name for a field. Write it in small letters, such as due_date.")
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _TAKEN_FIELDS or name.startswith("model_"):
+    if keyword.iskeyword(name) or name in _TAKEN_FIELDS or name.startswith("model_"):
         raise ScaffoldError(f"A field cannot be called {name!r}, which means something else already. Rename it.")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import jinja2
 
+from app.db.types import quote_name
 from app.scaffold.columns import Column
 from app.scaffold.errors import ScaffoldError
 from app.scaffold.names import Names, camel, quoted
@@ -34,7 +35,7 @@ def write_files(names: Names, summary: str, columns: Sequence[Column], root: Pat
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"camel": camel, "quoted": quoted}
+    environment.filters |= {"camel": camel, "quoted": quoted, "sql": quote_name}
     values = {"summary": summary, **dict(_values(names, columns))}
     written: list[Path] = []
     for kind, folder in (("module", f"app/modules/{names.name}"), ("tests", f"tests/modules/{names.name}")):
@@ -62,7 +63,7 @@ def _values(names: Names, columns: Sequence[Column]) -> Iterator[tuple[str, obje
     yield "relations", [column for column in columns if column.relation]
     yield "unique", [column for column in columns if column.unique and not column.optional]
     yield "sortable", [column for column in columns if column.sortable]
-    yield "prose", [column.name for column in columns if column.prose and column.operators == "TEXT"]
+    yield "prose", [column.name for column in columns if column.prose and column.operators]
     yield "required", [column.name for column in columns if column.required]
     yield "groups", list(groups.values())
     yield "optional", [fields for fields in groups.values() if any(c.name in fields and c.optional for c in columns)]

@@ -21,18 +21,25 @@ _DEADLINE: Final = 120.0  # seconds
 
 @contextmanager
 def copy_of_project() -> Iterator[Path]:
-    """A copy of what the application consists of, on the project's own file system; gone after the block."""
-    (ROOT / ".local").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="scaffold-", dir=ROOT / ".local") as folder:
-        copy = Path(folder)
-        for name in _COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(ROOT / name, copy)
-        for stated in ROOT.glob(".env*"):
-            shutil.copy(stated, copy)
-        yield copy
+    """A copy of what the application consists of, on the project's own file system; gone after the block.
+
+    Raises:
+        ScaffoldError: a file cannot be read or written, or a program takes too long, here or in the block.
+    """
+    try:
+        (ROOT / ".local").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="scaffold-", dir=ROOT / ".local") as folder:
+            copy = Path(folder)
+            for name in _COPIED:
+                if (ROOT / name).is_dir():
+                    shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    shutil.copy(ROOT / name, copy)
+            for stated in ROOT.glob(".env*"):
+                shutil.copy(stated, copy)
+            yield copy
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        raise ScaffoldError(f"Nothing was changed. {fault}. Mend this, and run the command again.") from fault
 
 
 def run_python(copy: Path, address: PostgresAddress, *arguments: str) -> str:
@@ -75,21 +82,22 @@ def diff(copy: Path, files: Sequence[str]) -> Iterator[str]:
         yield from difflib.unified_diff([], lines, "/dev/null", f"b/{name}", lineterm="")
 
 
-def install(copy: Path, places: Sequence[str]) -> None:
-    """Moves `places`, folders or files, from the copy into the project, where none of them is: all or none.
+def exchange(copy: Path, added: Sequence[str], removed: Sequence[str] = ()) -> None:
+    """Moves `removed`, folders or files, out of the project, and `added` out of the copy into it: all or none.
 
-    What was moved is taken back when something fails. The last one is best what brings the others to life.
+    None of `added` is in the project, none of `removed` in the copy. What was moved goes back when something fails. The
+    first to be removed and the last to be added is best what the others belong to.
     """
-    moved: list[Path] = []
+    moves = [(ROOT / place, copy / place) for place in removed] + [(copy / place, ROOT / place) for place in added]
+    moved: list[tuple[Path, Path]] = []
     try:
-        for place in places:
-            target = ROOT / place
+        for source, target in moves:
             target.parent.mkdir(parents=True, exist_ok=True)
-            (copy / place).rename(target)
-            moved.append(target)
+            source.rename(target)
+            moved.append((source, target))
     except BaseException:
-        for target in reversed(moved):
-            delete(target)
+        for source, target in reversed(moved):
+            target.rename(source)
         raise
 
 

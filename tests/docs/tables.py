@@ -75,7 +75,7 @@ _TRIED: Final = {
     "max": ("max=10",),
     "default": ("default=5", "default=true", "default=one"),
 }
-_FILTERS: Final = ("FLAG", "EQUALITY", "RANGE", "TEXT")
+_FILTERS: Final = ("FLAG", "EQUALITY", "RANGE", "TEXT", "LONG_TEXT")
 
 
 def tree() -> str:

@@ -95,6 +95,7 @@ def files_in(diff: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.drill
 def test_a_module_with_every_type_of_field_is_complete(
     copy: Copy, tmp_path: Path, own_database: PostgresAddress, server: TestServer
 ) -> None:

@@ -186,6 +186,22 @@ def assert_removes(copy: Copy) -> None:
 NOWHERE: Final = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"}
 
 
+def test_what_was_moved_goes_back_when_the_rest_cannot_be(copy: Copy, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+
+    moved = copy.python(
+        "-c",
+        "import sys; from pathlib import Path; from app.scaffold.workspace import exchange; "
+        "exchange(Path(sys.argv[1]), ['first', 'absent'], ['README.md', 'docs/guides'])",
+        str(tmp_path),
+    )
+
+    assert "FileNotFoundError" in moved.stderr
+    assert "absent" in moved.stderr
+    assert changes(copy.folder) == []
+    assert not (copy.folder / "first").exists()
+
+
 def test_what_fails_half_way_leaves_no_trace(copy: Copy, tmp_path: Path) -> None:
     without_ruff = tmp_path / "without"
     without_ruff.mkdir()

@@ -124,6 +124,7 @@ def test_a_list_is_sorted_by_what_an_index_orders(field: str, sortable: bool) ->
         ("x:int:max=-9223372036854775808", "sample.integer(-9223372036854775808, -9223372036854775808)"),
         ("x:int:unique", "sample.serial"),
         ("x:int:unique:min=100", "100 + sample.serial"),
+        ("x:int:unique:min=0:max=5000", "sample.serial"),
         ("x:int:unique:max=-5", "-5 - sample.serial"),
         ("x:str:min=5:max=9", 'sample.line(9).ljust(5, ".")'),
         ("x:str:unique:max=8", "sample.code(8)"),

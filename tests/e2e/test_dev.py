@@ -158,7 +158,7 @@ def test_a_configured_database_is_used_and_none_started(clone: Path, own_databas
         running.wait_until_ready()
         assert f"database  {own_database}" in running.output.read_text()
         assert not [process for process in running.processes() if "postgres" in process.name()]
-        assert not (clone / ".local").exists()
+        assert not (clone / ".local" / "postgres").exists()
 
 
 def test_a_changed_file_is_served_without_a_restart(clone: Path) -> None:

@@ -54,6 +54,7 @@ def in_the_way(document: Path) -> list[str]:
 
 
 # A document's commands run one after another in one copy, as somebody would who reads it from top to bottom.
+@pytest.mark.drill
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=name)
 def test_its_commands_do_what_it_says(document: Path, own_database: PostgresAddress, tmp_path: Path) -> None:
     shell = Shell(tmp_path / "clone", own_database)

@@ -22,7 +22,7 @@ from tests.support.server import server_process
 from tests.support.waiting import eventually
 
 # Each starts a dozen processes, one after another.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(300)]
 
 MAKER: Final = ("scaffold_maker", "name:str")
 KIND: Final = ("scaffold_kind", "code:str:unique:max=20 end:money?")
@@ -95,7 +95,6 @@ def files_in(diff: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.drill
 def test_a_module_with_every_type_of_field_is_complete(
     copy: Copy, tmp_path: Path, own_database: PostgresAddress, server: TestServer
 ) -> None:

@@ -27,6 +27,7 @@ def remains(copy: Copy, own_database: PostgresAddress, server: TestServer) -> Re
     return Remains(copy, own_database, server.url)
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("module", sorted(needs()))
 def test_without_a_module_and_its_dependents_the_rest_works(copy: Copy, remains: Remains, module: str) -> None:
     gone = with_dependents(module, needs())

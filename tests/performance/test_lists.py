@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from app.core.settings import PostgresAddress
 from tests.performance.lists import SORTS, Walk, fill, serving, walk
 from tests.support.server import ROOT, environment
@@ -12,6 +14,7 @@ from tests.support.server import ROOT, environment
 ROWS = 2_000
 
 
+@pytest.mark.drill
 def test_each_row_that_stays_comes_once_in_every_order(own_database: PostgresAddress) -> None:
     asyncio.run(fill(own_database, ROWS))
 
@@ -31,6 +34,7 @@ def test_what_is_missing_or_comes_twice_is_counted() -> None:
     assert (walked.missing, walked.repeated) == (1, 1)
 
 
+@pytest.mark.drill
 def test_the_command_tells_of_each_order(own_database: PostgresAddress) -> None:
     command = [sys.executable, "-m", "tests.performance.lists", "--rows", "400", "--sort", "", "--sort", "-due"]
 

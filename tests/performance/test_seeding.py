@@ -12,6 +12,7 @@ from tests.performance.seeding import Seeding, measure, resident
 from tests.support.waiting import eventually
 
 
+@pytest.mark.drill
 def test_what_seeding_takes_is_measured(own_database: PostgresAddress) -> None:
     taken = measure(own_database, 2_500)
 

@@ -35,7 +35,6 @@ QUICK: Final = (
     "tests/architecture/test_modules.py",
     "tests/architecture/test_routes.py",
 )
-_SHOWN: Final = 60  # lines of what failed
 
 
 class Remains:
@@ -120,7 +119,7 @@ def _drill(gone: Sequence[str]) -> str | None:
                 stderr=subprocess.STDOUT, text=True, check=False,
             )  # fmt: skip
             if ran.returncode:
-                return f"make {' '.join(command)}\n" + "\n".join(ran.stdout.splitlines()[-_SHOWN:])
+                return f"make {' '.join(command)}\n{ran.stdout}"
     return None
 
 

@@ -145,8 +145,9 @@ def assert_serves(copy: Copy, address: PostgresAddress, folder: Path) -> None:
         assert "scaffold_thing" in httpx2.get(f"{running.url}/").text
         assert httpx2.get(f"{running.url}/api/v1/scaffold-things").json()["items"] == []
 
+        # By one thread: in some Pythons two that parse source at once, as it does, get in each other's way.
         fuzzed = subprocess.run(
-            [*COMMAND, f"{running.url}/openapi.json", "--include-path-regex", "/scaffold-", "--workers", "2", "--max-examples", "3"],
+            [*COMMAND, f"{running.url}/openapi.json", "--include-path-regex", "/scaffold-", "--max-examples", "3"],
             cwd=folder, capture_output=True, text=True, timeout=200, check=False,
         )  # fmt: skip
         assert fuzzed.returncode == 0, fuzzed.stdout

@@ -10,9 +10,10 @@ from app.canvas import collect
 from app.core.canvas import Canvas
 from app.core.module import PLATFORM, discover
 from app.core.settings import PostgresAddress
-from app.scaffold.columns import Column, Relation, columns_of
+from app.scaffold.columns import Column, Relation
 from app.scaffold.errors import ScaffoldError
 from app.scaffold.fields import FieldSpec, parse_fields
+from app.scaffold.kinds import columns_of
 from app.scaffold.names import MAX_IDENTIFIER, Names, names_of, plural_of
 from app.scaffold.render import write_files
 from app.scaffold.workspace import ROOT, copy_of_project, delete, diff, exchange, new_files, run_python

@@ -18,9 +18,10 @@ from app.core.settings import Area, Settings, defaults, describe
 from app.db import listing
 from app.db.errors import _MEANINGS as SQLSTATES
 from app.scaffold import ScaffoldError
-from app.scaffold.columns import _KINDS as FIELDS
-from app.scaffold.columns import Column, columns_of
+from app.scaffold.columns import Column
 from app.scaffold.fields import parse_fields
+from app.scaffold.kinds import KINDS as FIELDS
+from app.scaffold.kinds import columns_of
 from app.scaffold.names import names_of
 from tests.docs.markdown import documents, name
 from tests.support.server import ROOT

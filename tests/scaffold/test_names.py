@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.scaffold import ScaffoldError
-from app.scaffold.columns import Relation, columns_of
+from app.scaffold.columns import Relation
 from app.scaffold.fields import parse_fields
+from app.scaffold.kinds import columns_of
 from app.scaffold.names import names_of, plural_of, refuse_field_name
 from app.scaffold.render import write_files
 

@@ -3,8 +3,9 @@
 import pytest
 
 from app.scaffold import ScaffoldError
-from app.scaffold.columns import Column, Relation, columns_of
+from app.scaffold.columns import Column, Relation
 from app.scaffold.fields import parse_fields
+from app.scaffold.kinds import columns_of
 from app.scaffold.names import names_of
 
 RELATIONS = {"user": Relation("user", "users"), "order_line": Relation("order_line", "order_lines")}
